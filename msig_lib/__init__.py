@@ -1,0 +1,1 @@
+"""Methods, runner and ledger of the book on model-generated training signals."""
