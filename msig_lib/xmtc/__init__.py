@@ -1,0 +1,1 @@
+"""Chapter 2: extreme multi-label text classification with generated label descriptions (DEPL)."""

@@ -1,0 +1,19 @@
+"""The base of every error that is shown to a user without a traceback."""
+
+from __future__ import annotations
+
+
+class MsigError(Exception):
+    """A mistake or a missing thing, told in a few lines: what was given, what was expected, what to do."""
+
+
+def message(error: BaseException) -> str:
+    """Return what an error says (a KeyError's text without the quotes that `str` puts around it)."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+def listing(names: object, limit: int = 30) -> str:
+    """Return names as one line for an error message ("a, b, c"; "nothing" when there are none)."""
+    items = [str(name) for name in names]  # type: ignore[attr-defined]
+    shown = ", ".join(items[:limit])
+    return (f"{shown}, … ({len(items) - limit} more)" if len(items) > limit else shown) or "nothing"

@@ -1,0 +1,69 @@
+"""The metrics of thesis 2.5.2 per document and per label, and the trivial baselines beside every method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from msig_lib.stats import ranking
+from msig_lib.xmtc.data import Part, XMTCData
+
+KS = (1, 3, 5)
+F1_K = 5
+"""k of macro-F1@k: 5 for every data set but Wiki10-31K, where it is 19 (thesis 2.5.2)."""
+
+
+def metrics(topk: np.ndarray, part: Part, data: XMTCData, *, f1_k: int = F1_K) -> dict[str, np.ndarray]:
+    """Return every metric of one ranking `topk` int [n, >= 5], one value per document or label.
+
+    Per document: p@k and psp@k (normalised, so that the mean is the pooled ratio that the field reports).
+    Per label: tail_f1@k over tail labels that occur in the part ("present": the others are NaN), the same
+    with absent labels as 0 (`_all`), and head_f1@k over labels with 10 or more training documents.
+    """
+    q = data.propensities
+    rows: dict[str, np.ndarray] = {}
+    for k in KS:
+        rows[f"p@{k}"] = ranking.precision_at_k(topk, part.labels, k)
+        rows[f"psp@{k}"] = ranking.psp_at_k(topk, part.labels, q, k)
+    present = ranking.label_f1_at_k(topk, part.labels, f1_k, "present")
+    every = ranking.label_f1_at_k(topk, part.labels, f1_k, "all")
+    rows[f"tail_f1@{f1_k}"] = present[data.is_tail]
+    rows[f"tail_f1@{f1_k}_all"] = every[data.is_tail]
+    rows[f"head_f1@{f1_k}"] = present[~data.is_tail]
+    return {name: values for name, values in rows.items() if np.isfinite(values).any()}
+
+
+def summary(topk: np.ndarray, part: Part, data: XMTCData) -> dict[str, float]:
+    """Return the mean of every metric of `metrics`."""
+    return {name: float(np.nanmean(values)) for name, values in metrics(topk, part, data).items()}
+
+
+def binned_f1(topk: np.ndarray, part: Part, data: XMTCData, *, size: int = 100) -> pd.DataFrame:
+    """Return F1@5 in bins of `size` labels from rare to common, in figure 2.1's form."""
+    f1 = ranking.label_f1_at_k(topk, part.labels, F1_K, "present")
+    return ranking.f1_in_frequency_bins(f1, data.n_positives, size=size)
+
+
+def popularity(data: XMTCData, n: int) -> np.ndarray:
+    """Return scores float [n, L] that rank the labels by training frequency for every document."""
+    return np.broadcast_to(data.n_positives.astype(np.float32), (n, len(data.label_names)))
+
+
+def nearest_neighbours(
+    X_train: sparse.csr_matrix, X: sparse.csr_matrix, Y_train: sparse.csr_matrix, *, n: int = 10
+) -> sparse.csr_matrix:
+    """Return scores csr [m, L]: the labels of the `n` training documents nearest in cosine, weighted by it.
+
+    `X_train` and `X` hold rows of length 1. Nothing is trained: what a method must beat to have learned.
+    """
+    similar = (X @ X_train.T).tocsr()
+    kept = sparse.lil_matrix(similar.shape, dtype=np.float32)
+    for i in range(similar.shape[0]):
+        start, stop = similar.indptr[i], similar.indptr[i + 1]
+        values, columns = similar.data[start:stop], similar.indices[start:stop]
+        best = np.lexsort((columns, -values))[:n]
+        order = np.argsort(columns[best])
+        kept.rows[i] = columns[best][order].tolist()
+        kept.data[i] = values[best][order].tolist()
+    return kept.tocsr() @ Y_train
