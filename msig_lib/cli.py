@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msig_lib import cli_data
+from msig_lib import cli_claims, cli_data
 from msig_lib.errors import MsigError, message
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from msig_lib.project import Project
     from msig_lib.runs.execute import Outcome
     from msig_lib.runs.key import Job
@@ -46,6 +44,7 @@ app = Msig(
     pretty_exceptions_enable=False,
 )
 runs_app = _sub("Cached runs: list, prune.")
+app.command()(cli_claims.claims)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(runs_app, name="runs")
 
@@ -126,7 +125,7 @@ def run(
     outcomes = _run(jobs, threads, force)
     for outcome in outcomes if record else []:
         if outcome.run_dir:
-            print(f"recorded: {_record(outcome.job.chapter, tier, outcome.run_dir)}")
+            print(f"recorded: {cli_claims.record(outcome.job.chapter, tier, outcome.run_dir)}")
     _end("failed", {o.job.chapter: o.error for o in outcomes if o.error}, len(jobs))
 
 
@@ -143,22 +142,6 @@ def _why(job: Job, force: bool) -> str:
     if last and not reasons:
         reasons = key.differences(last.marker["parts"], job.parts)
     return "would run: " + ("; ".join(reasons) or "no earlier run at this tier")
-
-
-def _record(chapter: str, tier: str, run_dir: Path) -> Path:
-    """Write book/recorded/<chapter>.<tier>.json, with the comparisons of the chapter's claims."""
-    import dataclasses
-
-    from msig_lib import claims
-    from msig_lib.runs import record, results
-
-    wanted = [claim for claim in claims.load() if claim.chapter == chapter]
-    verdicts = claims.evaluate(wanted, {chapter: results.read(run_dir)}, tier)
-    told = []
-    for verdict in verdicts:
-        fields = {f.name: getattr(verdict, f.name) for f in dataclasses.fields(verdict)}
-        told.append({"id": verdict.claim.id, **{name: v for name, v in fields.items() if name != "claim"}})
-    return record.write(_project(), chapter, tier, run_dir, told)
 
 
 @app.command()
@@ -189,22 +172,18 @@ def book(
     threads: Threads = None,
 ) -> None:
     """Run what is not cached and render the book; prints the page to open."""
-    from msig_lib.runs import store
-
     if no_run:
-        found = {job.chapter: store.latest(job.chapter, tier) for job in _jobs(None, tier)}
-        missing = [chapter for chapter, run in found.items() if run is None]
+        runs, missing = cli_claims.latest(_jobs(None, tier))
         if missing:
             raise MsigError(f"no run of {', '.join(missing)} at tier {tier} yet; leave out --no-run")
-        runs = {chapter: run.folder for chapter, run in found.items() if run}
     else:
         jobs = _jobs(None, tier)
         outcomes = _run(jobs, threads)
         _end("failed", {o.job.chapter: o.error for o in outcomes if o.error}, len(jobs))
         runs = {o.job.chapter: o.run_dir for o in outcomes if o.run_dir}
-    from msig_lib.site import build
+    from msig_lib.site.build import build
 
-    print(f"open {build.build(_project(), runs, tier)}")
+    print(f"open {build(_project(), runs, tier, cli_claims.verdicts(runs, tier))}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -22,14 +23,17 @@ def _known(name: str) -> None:
 
 @app.command("list")
 def list_all() -> None:
-    """Show every data set: whether it can be loaded now, licence, size, what it is."""
+    """Show every data set: whether it can be loaded now, size, tiers, licence, title."""
     from msig_lib import datasets
 
-    for name in datasets.names():
-        there, why = datasets.available(name)
-        print(f"{'ready' if there else 'absent':<7} {name:<16} {datasets.describe(name)}")
-        if not there:
-            print(f"{'':<24} {why}")
+    table = datasets.describe()
+    width = max(map(len, table["name"]), default=0)
+    for row in table.itertuples():
+        state = "ready" if row.available else "absent"
+        size = f"{row.megabytes:.1f} MB" if row.megabytes == row.megabytes and row.megabytes else ""
+        about = f"{row.title} ({textwrap.shorten(row.licence, 50)})"
+        print(f"{state:<7} {row.name:<{width}} {size:>10}  {row.tiers:<18} {about}")
+    print("absent: `msig data fetch NAME` gets it, or set MSIG_DATA_MIRROR to a folder that has it")
 
 
 @app.command()
@@ -48,5 +52,6 @@ def verify(name: Name) -> None:
     from msig_lib import datasets
 
     _known(name)
-    datasets.verify(name)
+    for state in datasets.verify(name):
+        print(f"{state.state:<9} {state.path}" + (f"  {state.detail}" if state.detail else ""))
     print(f"{name}: as its manifest says, fingerprint {datasets.fingerprint(name)[:16]}")

@@ -22,7 +22,7 @@ LEDGER = "verdicts.json"
 
 
 def read(folder: Path | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return {(chapter, tier): document} for every record in `folder` (default: the checkout's book/recorded).
+    """Return {(chapter, tier): document} of every record in `folder` (default: book/recorded).
 
     Raises ClaimError, naming the file, for one that is not such a document.
     """
@@ -65,7 +65,7 @@ def write(
     verdicts: Iterable[Verdict],
     folder: Path | None = None,
 ) -> Path:
-    """Record one chapter's run at one tier; return the file's path. `rows` are plain values, without items."""
+    """Record one chapter's run at one tier (`rows`: plain values, no items); return the file's path."""
     folder = Path(folder) if folder is not None else project().recorded
     mine = [verdict for verdict in verdicts if verdict.claim.chapter == chapter]
     path = folder / f"{chapter}.{tier}.json"

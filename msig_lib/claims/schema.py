@@ -90,9 +90,7 @@ class Comparison(Strict):
         if both := set(self.factors) & (set(self.a.factors) | set(self.b.factors)):
             raise ValueError(f"{', '.join(sorted(both))}: given for a side and in common; keep one")
         if self.direction == "equal" and self.smallest_effect == 0:
-            raise ValueError(
-                "direction equal needs a smallest_effect above 0, the difference that still counts"
-            )
+            raise ValueError("direction equal needs a smallest_effect above 0")
         return self
 
 
@@ -103,13 +101,16 @@ class Check(Strict):
 
 
 class Claim(Strict):
-    """One statement of the thesis in our words, and the comparison or check that tests it, or what it needs."""
+    """A statement of the thesis in our words, and what tests it: a comparison, a check, or nothing yet.
+
+    A check shows that the statement is wrong (kind erratum) unless `kind: claim` says that it shows it right.
+    """
 
     id: str = Field(pattern=r"^ch\d\d-[a-z0-9]+(-[a-z0-9]+)*$")
     chapter: str = Field(pattern=r"^ch\d\d(_[a-z0-9]+)*$")
     where: str = Field(min_length=1)
     statement: str = Field(min_length=1)
-    kind: Literal["claim", "erratum"] = "claim"
+    kind: Literal["claim", "erratum"]  # left out: erratum for a check, claim for everything else
     paper: Paper | None = None
     tier: Tier = "quick"
     anchor: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]+$")
@@ -123,13 +124,15 @@ class Claim(Strict):
         if isinstance(values, dict) and isinstance(values.get("test"), dict):
             form = Check if "check" in values["test"] else Comparison
             values = {**values, "test": _as(form, values["test"])}
+        if isinstance(values, dict) and "kind" not in values:
+            values = {**values, "kind": "erratum" if isinstance(values.get("test"), Check) else "claim"}
         return values
 
     @model_validator(mode="after")
     def _whole(self) -> Claim:
         if (self.test is None) == (self.needs is None):
             raise ValueError(
-                "give exactly one of `test` (what decides it) and `needs` (why it is not tested)"
+                "give exactly one of `test` (what decides it) and `needs` (what a test would take)"
             )
         if self.id.split("-")[0] != self.chapter.split("_")[0]:
             raise ValueError(f"id {self.id} and chapter {self.chapter} name different chapters")
@@ -140,7 +143,7 @@ class Claim(Strict):
         return self
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits of what is measured (not of direction or wording), kept with recorded numbers."""
+        """Return 16 hex digits of what is measured (without direction and wording), kept with records."""
         said = self.test.model_dump(exclude={"direction", "smallest_effect"}) if self.test else {}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -149,15 +152,14 @@ def _as(form: type[Strict], values: dict[str, Any]) -> Strict:
     try:
         return form.model_validate(values)
     except ValidationError as error:
-        raise ValueError("test: " + "; ".join(_told(error))) from None
+        raise ValueError("; ".join(_told(error, "test"))) from None
 
 
-def _told(error: ValidationError) -> list[str]:
+def _told(error: ValidationError, within: str = "") -> list[str]:
     lines = []
     for part in error.errors():
-        place = ".".join(
-            str(step) for step in part["loc"] if step != "factors" or part["type"] == "extra_forbidden"
-        )
+        steps = [within, *(str(step) for step in part["loc"] if step != "factors")]
+        place = ".".join(filter(None, steps))
         message = part["msg"].removeprefix("Value error, ")
         given = part.get("input")
         shown = f" (given: {given!r})" if isinstance(given, str | int | float) and place else ""
@@ -185,7 +187,7 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def read_entries(path: Path, form: type[Strict], what: str) -> tuple[list[Any], list[str]]:
-    """Return the entries of a YAML list as `form` objects, and what is wrong with the others, a line each."""
+    """Return a YAML list's entries as `form` objects, and what is wrong with the others, a line each."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
     except yaml.YAMLError as error:
@@ -206,7 +208,7 @@ def read_entries(path: Path, form: type[Strict], what: str) -> tuple[list[Any], 
 
 
 def load(folder: Path | None = None) -> list[Claim]:
-    """Return every claim of `folder` (default: the checkout's book/claims), in the order of files and entries.
+    """Return every claim of `folder` (default: book/claims), in the order of files and entries.
 
     Raises ClaimError with one line per mistake: file, claim and field.
     """
@@ -226,11 +228,12 @@ def load(folder: Path | None = None) -> list[Claim]:
                 wrong.append(f"{path.name}, claim {claim.id}: belongs in {claim.id.split('-')[0]}.yml")
             first.setdefault(claim.id, path.name)
         claims += found
-    _raise(wrong)
+    raise_mistakes(wrong)
     return claims
 
 
-def _raise(wrong: Sequence[str]) -> None:
+def raise_mistakes(wrong: Sequence[str]) -> None:
+    """Raise one ClaimError that lists every mistake, if there is any."""
     if wrong:
         count = f"{len(wrong)} mistake" + ("s" if len(wrong) > 1 else "")
         raise ClaimError(f"{count} in the book's data; correct and run again:\n  " + "\n  ".join(wrong))

@@ -124,7 +124,7 @@ def _above(one: Tier, other: str) -> bool:
 
 
 def measure(claim: Claim, rows: MeasuredRows, tier: Tier, n_boot: int = N_BOOT) -> Verdict:
-    """Return the verdict on one claim from one run's rows; raises ClaimError when they do not answer it."""
+    """Return the verdict on a claim from a run's rows; raises ClaimError when they do not answer it."""
     if isinstance(claim.test, Check):
         held = rows.checks()
         if claim.test.check not in held:
@@ -157,7 +157,7 @@ def measure(claim: Claim, rows: MeasuredRows, tier: Tier, n_boot: int = N_BOOT) 
 
 
 def from_recorded(claim: Claim, numbers: Mapping[str, Any], tier: Tier) -> Verdict:
-    """Return the verdict on one claim from its recorded comparison; raises ClaimError when it is not whole."""
+    """Return the verdict on a claim from its recorded comparison; raises ClaimError when it is not whole."""
     try:
         if isinstance(claim.test, Check):
             return _from_check(claim, bool(numbers["passed"]), tier, "recorded")
@@ -168,7 +168,7 @@ def from_recorded(claim: Claim, numbers: Mapping[str, Any], tier: Tier) -> Verdi
         sides = float(numbers["a_mean"]), float(numbers["b_mean"])
     except (KeyError, TypeError, ValueError) as error:
         raise ClaimError(
-            f"claim {claim.id}: the comparison recorded at tier {tier} lacks or garbles {error}; record it again."
+            f"claim {claim.id}: its numbers recorded at tier {tier} lack {error}; record again."
         ) from None
     return _from_interval(claim, interval, *sides, tier, "recorded")
 
@@ -193,7 +193,6 @@ def _from_interval(
     source: Literal["measured", "recorded"],
 ) -> Verdict:
     test = claim.test
-    assert isinstance(test, Comparison)
     outcome = decide(test.direction, got.estimate, got.lo, got.hi, test.smallest_effect)
     known = math.isfinite(got.lo)
     n = f"{got.n_seeds} seed{'s' * (got.n_seeds > 1)}, {got.n_items} item{'s' * (got.n_items > 1)}"
@@ -241,6 +240,7 @@ def _pair_items(
         return b[:, [place[name] for name in ids_a]]
     if a.shape[1] != b.shape[1]:
         raise ClaimError(
-            f"claim {claim.id}: a has {a.shape[1]} items and b {b.shape[1]}; a paired comparison needs the same items."
+            f"claim {claim.id}: a has {a.shape[1]} items and b {b.shape[1]}; "
+            "a paired comparison needs the same items on both sides."
         )
     return b

@@ -1,8 +1,8 @@
 """Data sets: described by manifests, verified on every load, or made on the spot.
 
-    from msig_lib import datasets
-    corpus = datasets.load("docstrings")
-    train = corpus.subset("train")
+from msig_lib import datasets
+corpus = datasets.load("docstrings")
+train = corpus.subset("train")
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pathlib import Path
 import pandas as pd
 
 from msig_lib.datasets import docstrings, eurlex57k, files, xc
-from msig_lib.datasets import manifest as _manifest
+from msig_lib.datasets import manifests as _manifest
 from msig_lib.datasets.files import DataError, DataMismatch, DataNotAvailable, FileState
-from msig_lib.datasets.manifest import DataFile, Manifest, ManifestError
+from msig_lib.datasets.manifests import DataFile, Manifest, ManifestError
 from msig_lib.datasets.text import LabelledText
+from msig_lib.project import project
 
 __all__ = [
     "DataError",
@@ -39,6 +40,7 @@ __all__ = [
     "load",
     "manifest",
     "names",
+    "states",
     "verify",
 ]
 
@@ -47,7 +49,8 @@ RUN_DIR = "MSIG_RUN_DIR"
 
 @dataclass(frozen=True)
 class FileSet:
-    """Verified local paths of a set that has no loader of its own; `paths` has the manifest's paths as keys."""
+    """Verified local paths of a set that has no loader of its own; `paths` has the manifest's paths as
+    keys."""
 
     name: str
     paths: dict[str, Path]
@@ -79,18 +82,19 @@ def names() -> list[str]:
 
 def manifest(name: str) -> Manifest:
     """Return the manifest of a data set; KeyError lists the names there are."""
-    known = _manifest.read_all()
+    folder = project().manifests
+    known = sorted(path.stem for path in folder.glob("*.yml"))
     if name not in known:
         raise KeyError(f"unknown data set {name!r}: expected one of {', '.join(known)}.")
-    return known[name]
+    return _manifest.read(folder / f"{name}.yml")
 
 
 def load(name: str, **options):
     """Return a data set, every file of it verified: LabelledText where a loader exists, else FileSet.
 
-    Options are the loader's (`docstrings`: limit; `eurlex57k`: limit, dev, test, max_words; repository sets: form).
-    In a run (`MSIG_RUN_DIR`) the name and fingerprint are noted in `data.jsonl`. Raises KeyError for an unknown name,
-    DataNotAvailable or DataMismatch.
+    Options are the loader's (`docstrings`: limit; `eurlex57k`: limit, dev, test, max_words; repository sets:
+    form). In a run (`MSIG_RUN_DIR`) the name and fingerprint are noted in `data.jsonl`. Raises KeyError for
+    an unknown name, DataNotAvailable or DataMismatch.
     """
     entry = manifest(name)
     data = LOADERS.get(name, _files)(entry, **options)
@@ -104,8 +108,9 @@ def load(name: str, **options):
 def fingerprint(name: str) -> str:
     """Return the SHA-256 that stands for a data set in run keys.
 
-    For files it is made of the manifest's hashes, without reading them; for the built corpus, of its content, so that
-    it may have to be built. It does not depend on a loader's options, which are parameters of the run.
+    For files it is made of the manifest's hashes, without reading them; for the built corpus, of its content,
+    so that it may have to be built. It does not depend on a loader's options, which are parameters of the
+    run.
     """
     entry = manifest(name)
     return docstrings.fingerprint() if entry.kind == "built" else _of_files(entry)
@@ -117,8 +122,8 @@ def _of_files(entry: Manifest) -> str:
         identity = file.identity or files.first_use_sha256(entry, file)
         if identity is None:
             raise DataNotAvailable(
-                f"{entry.name} has no fingerprint yet: the hash of {file.path} is not known to the book and is recorded "
-                f"when the file is first loaded. {files.missing(entry, file)}"
+                f"{entry.name} has no fingerprint yet: the hash of {file.path} is not known, and is "
+                f"recorded when the file is first loaded. {files.missing(entry, file)}"
             )
         lines.append(f"{file.path} {identity}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -146,11 +151,30 @@ def available(name: str) -> tuple[bool, str]:
 
 
 def verify(name: str) -> list[FileState]:
-    """Check the content of every file of a set that is here (a built corpus: of its cached form); download nothing."""
+    """Check the content of every file of a set, without downloading, and return what was found.
+
+    Raises DataMismatch when a file is wrong and DataNotAvailable when one that is needed is not here. A built
+    corpus is checked in the cache; it may be missing there, for it is made when it is loaded.
+    """
+    found = states(name)
+    if wrong := [s.detail for s in found if s.state == "wrong"]:
+        raise DataMismatch("\n".join(wrong))
+    entry = manifest(name)
+    here = {s.path for s in found if s.state == "verified"}
+    for file in entry.required:
+        if file.path not in here and not any(file.path in f.replaces for f in entry.files if f.path in here):
+            raise DataNotAvailable(files.missing(entry, file))
+    return found
+
+
+def states(name: str) -> list[FileState]:
+    """Return one state ("verified", "missing", "wrong") for each file of a set; raises only for an unknown
+    name."""
     entry = manifest(name)
     if entry.kind == "built":
         here = docstrings.cached_fingerprint()
-        return [FileState(name, "verified" if here else "missing", "cache" if here else "", here or "built when loaded")]
+        found = ("verified", "cache", here) if here else ("missing", "", "made when it is loaded")
+        return [FileState(name, *found)]
     return list(files.states(entry))
 
 
@@ -164,7 +188,8 @@ def fetch(name: str) -> dict[str, Path]:
 
 
 def describe() -> pd.DataFrame:
-    """Return one row per data set for the data page: terms, size, fingerprint, chapters, and whether it is here."""
+    """Return one row per data set for the data page: terms, size, fingerprint, chapters, and whether it is
+    here."""
     rows = []
     for name, entry in _manifest.read_all().items():
         here, why = available(name)

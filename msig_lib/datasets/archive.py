@@ -1,7 +1,7 @@
 """Read and extract archives that other people made, without following anything out of the folder.
 
-Refused before a byte is written: links, devices, absolute and parent paths, more than `max_bytes` of content or
-`max_members` members (a small archive can unpack to more than the disk holds).
+Refused: links, devices, absolute and parent paths, more than `max_bytes` of content or `max_members` members
+(a small archive can unpack to more than the disk holds). A refused archive leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -14,31 +14,52 @@ import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from msig_lib.errors import MsigError
 
 GIB = 1024**3
 CHUNK = 1024 * 1024
 
 
-class UnsafeArchive(ValueError):
+class UnsafeArchive(MsigError, ValueError):
     """Raised for an archive that holds what a data set has no need of, or that is damaged."""
 
 
-def members(
+def contents(
     archive: Path, *, max_bytes: int = 4 * GIB, max_members: int = 1_000_000
-) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
-    """Yield (path, stream) of every regular file of a .tar(.gz|.xz|.bz2) or .zip, in the archive's order.
+) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Yield (path, content) of every regular file of a .tar(.gz|.xz|.bz2) or .zip, in the archive's order.
 
-    A stream must be read before the next member is asked for. UnsafeArchive names the offending member.
+    For archives of many small files; nothing is written to disk. UnsafeArchive names the offending member.
     """
-    guard = _Guard(archive, max_bytes, max_members)
+    with _damage(archive):
+        for path, stream in _members(archive, _Guard(archive, max_bytes, max_members)):
+            yield path, stream.read()
+
+
+@contextmanager
+def _damage(archive: Path) -> Iterator[None]:
     try:
-        reading = _zip_members(archive, guard) if zipfile.is_zipfile(archive) else _tar_members(archive, guard)
-        yield from reading
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
+        yield
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        gzip.BadGzipFile,
+    ) as error:
         raise UnsafeArchive(f"{archive}: damaged or not an archive ({error}).") from error
+
+
+def _members(archive: Path, guard: _Guard) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    """Path and stream of each file; a stream must be read before the next member is asked for."""
+    return _zip_members(archive, guard) if zipfile.is_zipfile(archive) else _tar_members(archive, guard)
 
 
 class _Guard:
@@ -56,7 +77,9 @@ class _Guard:
         if self.count > self.max_members:
             raise UnsafeArchive(f"{self.archive}: more than {self.max_members:,} members.")
         if self.bytes > self.max_bytes:
-            raise UnsafeArchive(f"{self.archive}: unpacks to more than {self.max_bytes:,} bytes (at {name!r}).")
+            raise UnsafeArchive(
+                f"{self.archive}: unpacks to more than {self.max_bytes:,} bytes (at {name!r})."
+            )
         return path
 
 
@@ -90,11 +113,12 @@ def extract(archive: Path, into: Path, *, max_bytes: int = 4 * GIB, max_members:
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=f".{into.name}.") as temporary:
         root = Path(temporary) / "content"
         root.mkdir()
-        for path, stream in members(archive, max_bytes=max_bytes, max_members=max_members):
-            target = root.joinpath(*path.parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as out:  # "x": a second member of the same name is an error, not an overwrite
-                shutil.copyfileobj(stream, out, CHUNK)
+        with _damage(archive):
+            for path, stream in _members(archive, _Guard(archive, max_bytes, max_members)):
+                target = root.joinpath(*path.parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as out:  # "x": a second member of the same name is an error
+                    shutil.copyfileobj(stream, out, CHUNK)
         os.replace(root, into)
     return into
 
@@ -108,15 +132,13 @@ def decompress(packed: Path, to: Path, *, max_bytes: int = 4 * GIB) -> Path:
     handle, temporary = tempfile.mkstemp(dir=to.parent, prefix=f".{to.name}.", suffix=".part")
     written = 0
     try:
-        with os.fdopen(handle, "wb") as out, opener(packed, "rb") as stream:
+        with _damage(packed), os.fdopen(handle, "wb") as out, opener(packed, "rb") as stream:
             while chunk := stream.read(CHUNK):
                 written += len(chunk)
                 if written > max_bytes:
                     raise UnsafeArchive(f"{packed}: unpacks to more than {max_bytes:,} bytes.")
                 out.write(chunk)
         os.replace(temporary, to)
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise UnsafeArchive(f"{packed}: damaged ({error}).") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
     return to

@@ -1,29 +1,42 @@
-"""Split a docstring into its description and the parameter names it documents: numpydoc, Google and Sphinx forms."""
+"""Split a docstring into its description and the parameter names it documents: numpydoc, Google and Sphinx
+forms."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-# Sections that describe rather than list; the words under them stay in the description (sympy writes "Explanation").
+# Sections that describe rather than list; the words under them stay in the description (sympy writes
+# "Explanation").
 KEPT_SECTIONS = frozenset({"explanation", "description", "overview", "summary", "extended summary"})
 PARAMETER_SECTIONS = frozenset(
-    {"parameters", "other parameters", "keyword arguments", "keyword args", "args", "arguments", "params", "kwargs"}
+    {
+        "parameters",
+        "other parameters",
+        "keyword arguments",
+        "keyword args",
+        "args",
+        "arguments",
+        "params",
+        "kwargs",
+    }
 )
-GOOGLE_SECTIONS = PARAMETER_SECTIONS | frozenset(
-    """attributes example examples note notes raises reference references return returns see also shape side effects todo
-    usage warning warnings warns yield yields inputs outputs methods properties""".split()
-    + ["see also", "side effects"]
+GOOGLE_SECTIONS = PARAMETER_SECTIONS | {"see also", "side effects"}
+GOOGLE_SECTIONS |= frozenset(
+    "attributes example examples inputs methods note notes outputs properties raises reference references "
+    "return returns shape todo usage warning warnings warns yield yields".split()
 )
 
 _UNDERLINE = re.compile(r"^\s*[-=~]{3,}\s*$")
 _SIGNATURE = re.compile(r"^[\w.]+\s*\(.*\)\s*(->.*)?$|^[\w.]+\s*\([^)]*$")
 _GOOGLE = re.compile(r"^([A-Z][\w ]*):{1,2}\s*$")
-_FIELD = re.compile(r"^:(param|parameter|arg|argument|key|keyword|type|return|returns|rtype|raises?|var|ivar|cvar|yields?)\b([^:]*):")
+_FIELD = re.compile(
+    r"^:(param|parameter|arg|argument|key|keyword|type|return|returns|rtype|raises?|var|ivar|cvar|yields?)\b([^:]*):"
+)
 _NUMPYDOC_ENTRY = re.compile(r"^(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::.*)?$")
 _GOOGLE_ENTRY = re.compile(r"^[`*]*(\w+)[`*]*\s*(?:\([^:]*\)|\[[^:]*\])?\s*:")
 _DIRECTIVE = re.compile(r"^\.\.\s")
-_PROMPT = re.compile(r"^(>>>|\.\.\. |In \[\d+\]:|```)")
+_PROMPT = re.compile(r"^(>>>|In \[\d+\]:)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,8 @@ class Parsed:
 
 
 def parse(docstring: str) -> Parsed:
-    """Parse a cleaned docstring; sections other than the description are dropped, parameter names are collected."""
+    """Parse a cleaned docstring; sections other than the description are dropped, parameter names are
+    collected."""
     lines = docstring.expandtabs().splitlines()
     kept: list[str] = []
     names: list[str] = []
@@ -85,21 +99,24 @@ def _plain(lines: list[str]) -> str:
     """Join description lines without signature, code, directives and mark-up."""
     out: list[str] = []
     hidden = -1  # indentation of a directive or code block that is being left out
-    fenced = False
+    fenced = prompted = False
     for number, line in enumerate(lines):
         bare = line.strip()
         indent = len(line) - len(line.lstrip())
         if bare.startswith("```"):
             fenced = not fenced
             continue
-        if fenced or not bare:
+        prompted = bool(bare) and (
+            prompted or bool(_PROMPT.match(bare))
+        )  # code and what it prints, to a blank line
+        if fenced or prompted or not bare or _UNDERLINE.match(bare):
             continue
         if hidden >= 0 and indent > hidden:
             continue
         hidden = -1
         if number < 2 and not out and _SIGNATURE.match(bare):
             continue
-        if _DIRECTIVE.match(bare) or _PROMPT.match(bare):
+        if _DIRECTIVE.match(bare):
             hidden = indent
             continue
         if bare.endswith("::"):
@@ -113,6 +130,7 @@ def _plain(lines: list[str]) -> str:
     text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)  # Markdown links
     text = re.sub(r"\[\d+\]_?|https?://\S+", " ", text)
     text = re.sub(r"\*{1,2}(\w[^*]*?)\*{1,2}", r"\1", text)
+    text = re.sub(r"</?Tip\b[^>]*>", " ", text)  # boxes in the documentation of transformers
     return re.sub(r"\s+", " ", text).strip()
 
 

@@ -1,8 +1,10 @@
-"""The corpus `docstrings`: what functions and classes do, in words, labelled with the names of their parameters.
+"""The corpus `docstrings`: what functions and classes do, in words, labelled with the names of their
+parameters.
 
-Made on the spot from nine pinned packages that the book installs anyway. A document is the description of a public
-function, method or class. Its labels are the parameter names of the *signature*, as words: read from the syntax tree
-they are exact, whereas names found in the prose of a parameter section would carry that parser's mistakes.
+Made on the spot from nine pinned packages that the book installs anyway. A document is the description of a
+public function, method or class. Its labels are the parameter names of the *signature*, as words: read from
+the syntax tree they are exact, whereas names found in the prose of a parameter section would carry that
+parser's mistakes.
 """
 
 from __future__ import annotations
@@ -23,24 +25,26 @@ from msig_lib.datasets import docparse, neardup, source, text
 from msig_lib.datasets.hashing import aside, sha256_file, write_whole
 from msig_lib.datasets.text import LabelledText, content_fingerprint
 
-# Below this a description says little beyond the name of what it describes, and the 8-word rule for near-duplicates
-# would compare nearly all of it.
+# Below this a description says little beyond the name of what it describes, and the 8-word rule for
+# near-duplicates would compare nearly all of it.
 MIN_WORDS = 10
 MIN_LETTERS = 3  # of a label: "n" or "ax" name nothing that a text could be about
 NOT_LABELS = frozenset({"self", "cls", "args", "kwargs", "kwds", "mcs"})
 
 
 def labels_of(parameters: tuple[str, ...]) -> list[str]:
-    """Return the label texts of a signature, sorted, without duplicates and without names that say nothing."""
+    """Return the label texts of a signature, sorted, without duplicates and without names that say
+    nothing."""
     found = {docparse.label_text(name) for name in parameters if name not in NOT_LABELS}
     return sorted(label for label in found if len(re.sub(r"[\W\d_]", "", label)) >= MIN_LETTERS)
 
 
 def build(packages: tuple[str, ...] = tuple(source.PACKAGES)) -> LabelledText:
-    """Read the packages' documentation and make the corpus; takes about 20 s on one core and needs no network.
+    """Read the packages' documentation and make the corpus; takes about 20 s on one core and needs no
+    network.
 
-    Definitions with the same description and the same labels are kept once. Labels without a training positive are
-    dropped (a document may thereby keep none outside train; such documents are dropped as well).
+    Definitions with the same description and the same labels are kept once. Labels without a training
+    positive are dropped (a document may thereby keep none outside train; such documents are dropped as well).
     """
     rows: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
     collecting = gc.isenabled()
@@ -83,7 +87,8 @@ def _assemble(texts, label_sets, origins, split, groups) -> LabelledText:
 
 
 def limited(data: LabelledText, limit: int) -> LabelledText:
-    """Return about `limit` documents: whole groups, in the order of a hash of their texts, splits as they were."""
+    """Return about `limit` documents: whole groups, in the order of a hash of their texts, splits as they
+    were."""
     if limit < 1:
         raise ValueError(f"limit={limit}: expected a positive number of documents, or None for all of them.")
     # not the hash that made the splits: its order would fill train first
@@ -98,7 +103,8 @@ def limited(data: LabelledText, limit: int) -> LabelledText:
 
 
 def load(limit: int | None = None) -> LabelledText:
-    """Return the corpus from the cache, or build it and keep it there; `limit` gives a small fixed part of it."""
+    """Return the corpus from the cache, or build it and keep it there; `limit` gives a small fixed part of
+    it."""
     path = _cache_path()
     data = _read(path) or _store(build(), path)
     return data if limit is None else limited(data, limit)
@@ -128,7 +134,8 @@ def available() -> tuple[bool, str]:
 
 
 def _cache_path() -> Path:
-    """The cache key: versions of the packages and of Python, and the text of the modules that make the corpus."""
+    """The cache key: versions of the packages and of Python, and the text of the modules that make the
+    corpus."""
     pins = source.versions() | {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
     digest = hashlib.sha256(json.dumps(pins, sort_keys=True).encode())
     for module in (source, docparse, neardup, text, sys.modules[__name__]):
@@ -145,7 +152,10 @@ def _verified(path: Path) -> bool:
     if actual == beside.read_text(encoding="ascii").strip():
         return True
     moved = aside(path, actual)
-    print(f"docstrings: the cached corpus {path.name} has changed; set aside as {moved.name}, building again.", file=sys.stderr)
+    print(
+        f"docstrings: the cached corpus {path.name} has changed; set aside as {moved.name}, building again.",
+        file=sys.stderr,
+    )
     return False
 
 

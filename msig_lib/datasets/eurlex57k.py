@@ -1,4 +1,5 @@
-"""EURLEX57K: European laws with the names of the EuroVoc concepts they were indexed with (Chalkidis et al., 2019)."""
+"""EURLEX57K: European laws with the names of the EuroVoc concepts they were indexed with (Chalkidis et al.,
+2019)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from msig_lib.datasets import archive, files
-from msig_lib.datasets.manifest import Manifest
+from msig_lib.datasets.manifests import Manifest
 from msig_lib.datasets.text import SPLITS, LabelledText, content_fingerprint
 
 LABELS = "eurlex57k/EURLEX57K.labels.json.gz"
@@ -22,10 +23,10 @@ ZIP = "eurlex57k/datasets.zip"
 class Options:
     """Which documents, and how much of each.
 
-    `limit`, `dev` and `test` are numbers of training, development and test documents (None: all), the first in the
-    order of a hash of the document's CELEX number, so that a smaller slice is part of a larger one. `max_words` cuts
-    each text (None: whole). The text is title, header, recitals and main body; the attachments, mostly signatures and
-    dates, are left out (as in the data set's own baselines).
+    `limit`, `dev` and `test` are numbers of training, development and test documents (None: all), the first
+    in the order of a hash of the document's CELEX number, so that a smaller slice is part of a larger one.
+    `max_words` cuts each text (None: whole). The text is title, header, recitals and main body; the
+    attachments, mostly signatures and dates, are left out (as in the data set's own baselines).
     """
 
     limit: int | None = None
@@ -36,7 +37,9 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("limit", "dev", "test", "max_words"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < (0 if name in ("dev", "test") else 1)):
+            if value is not None and (
+                not isinstance(value, int) or value < (0 if name in ("dev", "test") else 1)
+            ):
                 raise ValueError(f"{name}={value!r}: expected a positive whole number, or None for no limit.")
 
 
@@ -50,8 +53,9 @@ class _Law:
 def load(manifest: Manifest, *, download: bool = True, **options) -> LabelledText:
     """Return the laws as LabelledText; `options` as in Options.
 
-    Laws in train whose text occurs again in train or in dev or test are dropped from train, and their number is in
-    `notes`. Labels are those with a training positive; a law left without one is dropped (also counted).
+    Laws in train whose text occurs again in train or in dev or test are dropped from train, and their number
+    is in `notes`. Labels are those with a training positive; a law left without one is dropped (also
+    counted).
     """
     settings = Options(**options)
     paths = files.obtain_all(manifest, download=download)
@@ -65,10 +69,9 @@ def _read(manifest: Manifest, paths: dict[str, Path], split: str) -> Iterator[_L
     own = paths.get(f"eurlex57k/eurlex57k_{split}.tar.xz")
     source = own or paths[ZIP]
     digests = []
-    for path, stream in archive.members(source):
+    for path, blob in archive.contents(source):
         if path.suffix != ".json" or path.parent.name != split or "__MACOSX" in path.parts:
             continue
-        blob = stream.read()
         if own is None:  # a tar's hash is pinned; for the zip the content is checked instead
             digests.append(f"{path.stem} {hashlib.sha256(blob).hexdigest()}\n")
         yield _parse(blob, f"{source}:{path}")
@@ -90,7 +93,9 @@ def _parse(blob: bytes, where: str) -> _Law:
         text = " ".join(" ".join(part or "" for part in parts).split())
         return _Law(law["celex_id"], text, tuple(sorted(set(law["concepts"]), key=_by_number)))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{where}: not a document of EURLEX57K ({type(error).__name__}: {error}).") from error
+        raise ValueError(
+            f"{where}: not a document of EURLEX57K ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _by_number(concept: str) -> tuple[int, str]:
@@ -125,7 +130,9 @@ def assemble(laws: dict[str, list[_Law]], concepts: dict[str, str], settings: Op
         labels=[[index[c] for c in law.concepts if c in index] for law, _ in rows_with],
         label_names=[concepts.get(c, c) for c in used],
         split=np.array([split for _, split in rows_with]),
-        groups=np.arange(len(rows_with), dtype=np.int64),  # exact copies are dropped, near ones not looked for
+        groups=np.arange(
+            len(rows_with), dtype=np.int64
+        ),  # exact copies are dropped, near ones not looked for
         fingerprint="",
         names=[law.celex for law, _ in rows_with],
         notes={

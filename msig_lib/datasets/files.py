@@ -1,7 +1,8 @@
 """Find or download the files of a data set and check every one of them, every time.
 
-A folder named by `MSIG_DATA_MIRROR` comes first and is never written to; then the user's cache; then the public
-addresses. A file whose hash is wrong is never used: one in our cache is set aside, one in the mirror is refused.
+A folder named by `MSIG_DATA_MIRROR` comes first and is never written to; then the user's cache; then the
+public addresses. A file whose hash is wrong is never used: one in our cache is set aside, one in the mirror
+is refused.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import IO
 
 from msig_lib.cachedir import cache_dir
 from msig_lib.datasets.hashing import aside, sha256_file, write_whole
-from msig_lib.datasets.manifest import DataFile, Manifest
+from msig_lib.datasets.manifests import DataFile, Manifest
+from msig_lib.errors import MsigError
 
 ENV = "MSIG_DATA_MIRROR"
 TIMEOUT = 60  # seconds without an answer
 
 
-class DataError(RuntimeError):
+class DataError(MsigError):
     """Base of what can go wrong with a data set's files."""
 
 
@@ -48,7 +50,8 @@ class FileState:
 
 
 def mirror() -> Path | None:
-    """Return the folder of `MSIG_DATA_MIRROR`, None when it is not set; DataNotAvailable when it is no folder."""
+    """Return the folder of `MSIG_DATA_MIRROR`, None when it is not set; DataNotAvailable when it is no
+    folder."""
     given = os.environ.get(ENV)
     if not given:
         return None
@@ -59,7 +62,8 @@ def mirror() -> Path | None:
 
 
 def locate(manifest: Manifest, file: DataFile) -> tuple[Path, str] | None:
-    """Return where a file lies now and which place that is ("mirror" or "cache"), without checking its content."""
+    """Return where a file lies now and which place that is ("mirror" or "cache"), without checking its
+    content."""
     folder = mirror()
     if folder is not None and (folder / file.path).exists():
         return folder / file.path, "mirror"
@@ -80,7 +84,8 @@ def _plain(path: Path) -> Path:
 
 
 def tree_sha256(folder: Path) -> str:
-    """Return the hash of a folder: SHA-256 of the sorted lines "<sha256>  <path>" of its files; links are refused."""
+    """Return the hash of a folder: SHA-256 of the sorted lines "<sha256>  <path>" of its files; links are
+    refused."""
     lines = []
     for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
         if path.is_symlink():
@@ -107,10 +112,12 @@ def _refusal(
 ) -> str:
     size = f", {path.stat().st_size:,} bytes" if path.is_file() else ""
     size += f" where {file.bytes:,} are expected" if file.bytes and path.is_file() else ""
-    text = f"{manifest.name}: {path} has the wrong content{size}.\n  expected {expected} ({source})\n  actual   {actual}\n"
+    text = f"{manifest.name}: {path} has the wrong content{size}.\n"
+    text += f"  expected {expected} ({source})\n  actual   {actual}\n"
     if where == "cache":
         moved = aside(path, actual)
-        return text + f"It was set aside as {moved.name}. Run `msig data fetch {manifest.name}` to download it again."
+        text += f"It was set aside as {moved.name}. "
+        return text + f"Run `msig data fetch {manifest.name}` to download it again."
     return text + f"It is in the mirror, which is only read: replace it there, or unset {ENV} to download it."
 
 
@@ -121,8 +128,8 @@ def _first_use(manifest: Manifest, file: DataFile, path: Path, where: str, actua
     if key not in known:
         write_whole(lock, (json.dumps(known | {key: actual}, indent=1, sort_keys=True) + "\n").encode())
         print(
-            f"{key}: no hash of this file is known to the book. This copy's hash, {actual}, is recorded in {lock}; "
-            "every later load must match it. Compare it with its publisher's if you can.",
+            f"{key}: no hash of this file is known to the book. This copy's hash, {actual}, is recorded in "
+            f"{lock}; every later load must match it. Compare it with its publisher's if you can.",
             file=sys.stderr,
         )
     elif known[key] != actual:
@@ -152,7 +159,11 @@ def missing(manifest: Manifest, file: DataFile) -> str:
     folder = mirror()
     looked = f"{folder / file.path} and " if folder else ""
     sources = (f for f in manifest.files if f is file or file.path in f.replaces)
-    how = f"`msig data fetch {manifest.name}` downloads it." if any(f.urls for f in sources) else manifest.obtain
+    how = (
+        f"`msig data fetch {manifest.name}` downloads it."
+        if any(f.urls for f in sources)
+        else manifest.obtain
+    )
     return (
         f"{manifest.name}: {file.path} is not here (looked at {looked}{cache_path(manifest, file)}). {how} "
         f"Or set {ENV} to a folder that holds {file.path}."
@@ -180,13 +191,15 @@ def _download(manifest: Manifest, file: DataFile) -> Path:
         except ValueError as error:  # pooch deletes a download whose hash is wrong
             failures.append(f"  {url}: {error}")
             wrong = True
-        except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
+        except (OSError, DataError) as error:  # requests' errors are OSErrors
             failures.append(f"  {url}: {type(error).__name__}: {error}")
             wrong = wrong or isinstance(error, DataMismatch)
     kind = DataMismatch if wrong else DataNotAvailable
     raise kind(
-        f"{manifest.name}: {file.path} could not be downloaded" + (f" (expected sha256 {expected})" if expected else "")
-        + ".\n" + "\n".join(failures)
+        f"{manifest.name}: {file.path} could not be downloaded"
+        + (f" (expected sha256 {expected})" if expected else "")
+        + ".\n"
+        + "\n".join(failures)
         + f"\nTry again later, or put the file in a folder as {file.path} and set {ENV} to that folder."
     )
 
@@ -224,7 +237,8 @@ def states(manifest: Manifest) -> Iterator[FileState]:
 
 
 def open_content(path: Path) -> IO[bytes]:
-    """Open a file for reading its content: decompressed when it is gzip or xz, by its first bytes, else as it is."""
+    """Open a file for reading its content: decompressed when it is gzip or xz, by its first bytes, else as it
+    is."""
     with path.open("rb") as stream:
         magic = stream.read(6)
     if magic[:2] == b"\x1f\x8b":

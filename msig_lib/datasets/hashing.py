@@ -15,7 +15,8 @@ def sha256_file(path: Path) -> str:
 
 
 def write_whole(path: Path, blob: bytes) -> None:
-    """Write a file under a temporary name in its own folder, then rename it: readers see all of it or none."""
+    """Write a file under a temporary name in its own folder, then rename it: readers see all of it or
+    none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

@@ -18,11 +18,14 @@ def first_words(text: str, n: int = 8) -> str:
     return " ".join(_WORD.findall(text.lower())[:n])
 
 
-def near_duplicate_groups(texts: list[str], *, cosine: float = 0.9, words: int = 8, block: int = 1024) -> np.ndarray:
+def near_duplicate_groups(
+    texts: list[str], *, cosine: float = 0.9, words: int = 8, block: int = 1024
+) -> np.ndarray:
     """Return a group number for each text: (n,) int64, numbered in order of first appearance.
 
-    Two texts are linked when their first `words` words agree or when their tf-idf cosine is at least `cosine`; groups
-    are the connected components. Similarities are computed `block` rows at a time, so memory stays flat.
+    Two texts are linked when their first `words` words agree or when their tf-idf cosine is at least
+    `cosine`; groups are the connected components. Similarities are computed `block` rows at a time, so memory
+    stays flat.
     """
     n = len(texts)
     if n == 0:

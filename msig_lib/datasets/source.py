@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from inspect import cleandoc
 from pathlib import Path
 
+from msig_lib.errors import MsigError
+
 # Distribution name (what the lock pins) of each import name.
 PACKAGES = {
     "matplotlib": "matplotlib",
@@ -27,7 +29,8 @@ PACKAGES = {
     "transformers": "transformers",
 }
 
-# Tests, copies of other projects, generated and build-time code: not documentation its package wrote for users.
+# Tests, copies of other projects, generated and build-time code: not documentation its package wrote for
+# users.
 SKIPPED_FOLDERS = frozenset(
     {
         "__pycache__",
@@ -55,11 +58,12 @@ SKIPPED_FOLDERS = frozenset(
 )
 # The model zoo of transformers: files generated from one another, 12,000 definitions that are mostly copies.
 SKIPPED_IN = {"transformers": frozenset({"models"})}
-# numpy, scipy, scikit-learn and others define public objects in private modules; in these two, private means internal.
+# numpy, scipy, scikit-learn and others define public objects in private modules; in these two, private means
+# internal.
 PRIVATE_IS_INTERNAL = frozenset({"torch", "transformers"})
 
 
-class SourceNotFound(ModuleNotFoundError):
+class SourceNotFound(MsigError, ModuleNotFoundError):
     """Raised when a package whose documentation is wanted is not installed."""
 
 
@@ -98,7 +102,9 @@ def folder(package: str) -> Path:
     """Return the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise SourceNotFound(f"no source folder for package {package!r}: install the pins of requirements.lock.")
+        raise SourceNotFound(
+            f"no source folder for package {package!r}: install the pins of requirements.lock."
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 
@@ -118,8 +124,9 @@ def files(root: Path, package: str) -> Iterator[Path]:
 def definitions(package: str, root: Path | None = None) -> Iterator[Definition]:
     """Yield every documented public definition of a package, ordered by file and line.
 
-    Public means that the names of the definition and of its class have no leading underscore; private *modules* are
-    read where the package defines its public objects there. Functions inside functions are left out. `root` replaces the installed folder (for tests).
+    Public means that the names of the definition and of its class have no leading underscore; private
+    *modules* are read where the package defines its public objects there. Functions inside functions are left
+    out. `root` replaces the installed folder (for tests).
     """
     base = root or folder(package)
     for path in files(base, package):
@@ -142,7 +149,9 @@ def _walk(body: list[ast.stmt], package: str, module: str, outer: tuple[str, ...
         if isinstance(node, ast.If | ast.Try):
             for block in ("body", "orelse", "finalbody"):
                 yield from _walk(getattr(node, block, []), package, module, outer)
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+        if not isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ) or node.name.startswith("_"):
             continue
         is_class = isinstance(node, ast.ClassDef)
         docstring = ast.get_docstring(node, clean=False)
@@ -172,5 +181,7 @@ def _constructor(node: ast.ClassDef) -> tuple[str, ...]:
             return _parameters(methods[name])
     if not node.decorator_list:
         return ()
-    fields = (s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name))
+    fields = (
+        s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+    )
     return tuple(f for f in fields if not f.startswith("_"))

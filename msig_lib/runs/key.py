@@ -20,7 +20,10 @@ FORMAT = 1  # of a run directory; a change makes every notebook run again
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook to run at one tier; `problem` tells why it cannot be run."""
+    """One notebook to run at one tier; `problem` tells why it cannot be run.
+
+    `own`: the parameters are the tier's own, so the results may stand for the tier in book and ledger.
+    """
 
     chapter: str
     tier: str
@@ -31,6 +34,7 @@ class Job:
     parts: dict[str, Any] = field(default_factory=dict)
     key: str = ""
     problem: str | None = None
+    own: bool = True
 
 
 def digest(value: Any) -> str:
@@ -51,33 +55,33 @@ def plan(
     """
     entries = nb.read_tier(project, tier)
     notebooks = nb.chapters(project)
-    names = nb.chosen(asked, list(notebooks))
-    if asked:
-        missing = [name for name in names if name not in entries.entries]
-        if missing:
+    names: list[str] = []
+    for one in asked or [""]:
+        meant = nb.chosen([one] if one else [], list(notebooks))
+        here = [name for name in meant if name in entries.entries]
+        if not here:
             raise nb.NotebookError(
-                f"notebooks/tiers/{tier}.yml has no entry for {listing(missing)}; "
-                f"it has {listing(entries.entries)}"
+                f"notebooks/tiers/{tier}.yml has no entry for {listing(meant)}; it has {listing(entries.entries)}"
             )
+        names += [name for name in here if name not in names]
     jobs = []
     for name in names:
-        if name in entries.entries:
-            entry = entries.entries[name]
-            values = parameters.resolve(name, parameters.read(notebooks[name]), tier, entry.parameters, given)
-            jobs.append(_job(project, name, entries, notebooks[name], values))
-    if not jobs:
-        raise nb.NotebookError(f"nothing to run: notebooks/tiers/{tier}.yml names no chapter")
+        entry = entries.entries[name]
+        defaults = parameters.read(notebooks[name])
+        values = parameters.resolve(name, defaults, tier, entry.parameters, given)
+        own = values == parameters.resolve(name, defaults, tier, entry.parameters)
+        jobs.append(_job(project, name, entries, notebooks[name], values, own))
     return jobs
 
 
-def _job(project: Project, name: str, tier: nb.Tier, path: Path, values: dict[str, Any]) -> Job:
+def _job(project: Project, name: str, tier: nb.Tier, path: Path, values: dict[str, Any], own: bool) -> Job:
     limit = tier.settings.limit_s
     try:
         data = {which: fingerprint(which) for which in sorted(set(tier.entries[name].data))}
         parts = _parts(project, path, values, data)
     except (MsigError, OSError) as error:
         return Job(name, tier.name, path, values, {}, limit, problem=message(error))
-    return Job(name, tier.name, path, values, data, limit, parts, digest(parts))
+    return Job(name, tier.name, path, values, data, limit, parts, digest(parts), own=own)
 
 
 def fingerprint(name: str) -> str:

@@ -79,6 +79,8 @@ def resolve(
         values[name] = checked(name, value, defaults[name], f"{chapter}, notebooks/tiers/{tier}.yml")
     for name, value in (given or {}).items():
         _known(name, defaults, chapter)
+        if name == "tier" and value == tier:
+            continue
         if name == "tier":
             raise ParameterError(f"{chapter}: parameter 'tier' is set by --tier, not by -p")
         parse = parsed if isinstance(value, str) else checked

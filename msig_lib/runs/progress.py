@@ -53,7 +53,7 @@ class Progress:
     def notebook(self, label: str) -> None:
         """Begin the next notebook."""
         self.done += 1
-        self.label, self.detail = label, ""
+        self.label, self.detail = label, "starting"
         self.started = self.printed = time.monotonic()
 
     def cell(self, number: int, total: int, heading: str = "") -> None:

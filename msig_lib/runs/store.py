@@ -66,9 +66,12 @@ def stored(chapter: str, tier: str) -> list[Stored]:
     return [run for *_, run in sorted(found, key=lambda item: item[:2], reverse=True)]
 
 
-def latest(chapter: str, tier: str) -> Stored | None:
-    """Return the latest complete run of a chapter at a tier, whatever its key, or None."""
-    return next(iter(stored(chapter, tier)), None)
+def latest(chapter: str, tier: str, own: bool = False) -> Stored | None:
+    """Return the latest complete run of a chapter at a tier, whatever its key, or None.
+
+    With `own`, only runs with the tier's own parameters count (none that were changed by hand).
+    """
+    return next((run for run in stored(chapter, tier) if run.marker.get("own") or not own), None)
 
 
 def find(chapter: str, tier: str, key: str) -> tuple[Stored | None, list[str]]:

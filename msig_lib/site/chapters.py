@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import yaml
+from docutils.nodes import make_id
 
+from msig_lib.claims.errata import slug
 from msig_lib.errors import MsigError
 
 PROVENANCE = "provenance.json"
@@ -32,6 +33,7 @@ class Chapter:
     short: str = ""
     area: str = ""
     signal: str = ""
+    written: bool = False
     notebook: Mapping[str, Any] | None = field(default=None, repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -41,23 +43,29 @@ class Chapter:
         lead = f"{self.number}. " if self.number else ""
         return f"{lead}{self.short + ': ' if self.short else ''}{self.title}"
 
-    def anchors(self) -> set[str]:
-        """Return what a claim may point to: headings, explicit targets and cell tags."""
-        from docutils.nodes import make_id
+    def ids(self) -> set[str]:
+        """Return the ids that the rendered page will have from headings and explicit targets."""
+        return {make_id(name) for cell in self.cells() for name in (*_titles(cell), *_targets(cell))}
 
-        found: set[str] = set()
-        for cell in (self.notebook or {}).get("cells", ()):
-            found.update(cell.get("metadata", {}).get("tags", ()))
-            if cell["cell_type"] == "markdown":
-                text = source(cell)
-                found.update(make_id(title) for title in re.findall(r"^#+\s+(.+?)\s*$", text, re.MULTILINE))
-                found.update(make_id(label) for label in re.findall(r"^\((.+)\)=\s*$", text, re.MULTILINE))
-        return found
+    def place(self, anchor: str) -> int | None:
+        """Return the number of the cell that `anchor` (heading, target or cell tag) stands for, or None."""
+        for number, cell in enumerate(self.cells()):
+            if anchor in _names(cell):
+                return number
+        return None
+
+    def anchors(self) -> list[str]:
+        """Return everything in the notebook that a claim can point to, sorted."""
+        return sorted(set().union(*map(_names, self.cells())))
+
+    def cells(self) -> Sequence[Mapping[str, Any]]:
+        """Return the cells of the executed notebook (none when the chapter was not run)."""
+        return (self.notebook or {}).get("cells", ())
 
     def cover(self) -> str | None:
         """Return the figure (HTML) of the cell tagged `cover`, else the first figure, else None."""
         first = None
-        for cell in (self.notebook or {}).get("cells", ()):
+        for cell in self.cells():
             for output in cell.get("outputs", ()):
                 text = "".join(output.get("data", {}).get("text/html", ""))
                 if '<figure class="msig-figure"' in text:
@@ -70,6 +78,24 @@ class Chapter:
 def source(cell: Mapping[str, Any]) -> str:
     """Return a cell's text."""
     return "".join(cell["source"])
+
+
+def _titles(cell: Mapping[str, Any]) -> list[str]:
+    text = source(cell) if cell["cell_type"] == "markdown" else ""
+    return re.findall(r"^#{1,6}\s+(.+?)\s*#*$", text, re.MULTILINE)
+
+
+def _targets(cell: Mapping[str, Any]) -> list[str]:
+    text = source(cell) if cell["cell_type"] == "markdown" else ""
+    return re.findall(r"^\(([^)\s]+)\)=\s*$", text, re.MULTILINE)
+
+
+def _names(cell: Mapping[str, Any]) -> set[str]:
+    """Return the names under which claims and errata may know a cell."""
+    titles, targets = _titles(cell), _targets(cell)
+    told = cell.get("metadata", {})
+    known = {*told.get("tags", ()), *(str(told[key]) for key in ("name", "label") if key in told), *targets}
+    return known | {slug(title) for title in titles} | {make_id(name) for name in (*titles, *targets)}
 
 
 def load(folder: Path, runs: Mapping[str, Path]) -> list[Chapter]:
@@ -93,6 +119,7 @@ def load(folder: Path, runs: Mapping[str, Path]) -> list[Chapter]:
                 short=card.get("name", ""),
                 area=card.get("field", ""),
                 signal=card.get("signal", ""),
+                written=name in runs or (folder.parent / "notebooks" / f"{name}.ipynb").is_file(),
                 notebook=notebook,
                 provenance=provenance,
             )
@@ -105,7 +132,9 @@ def _run(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     notebook = next((path for path in found if path.is_file()), None)
     if notebook is None or not (folder / PROVENANCE).is_file():
         lacks = PROVENANCE if notebook else found[0].name
-        raise SiteError(f"the run of {name} in {folder} has no {lacks}; run it again: msig run {name} --force")
+        raise SiteError(
+            f"the run of {name} in {folder} has no {lacks}; run it again: msig run {name} --force"
+        )
     return (
         json.loads(notebook.read_text(encoding="utf-8")),
         json.loads((folder / PROVENANCE).read_text(encoding="utf-8")),
@@ -114,23 +143,9 @@ def _run(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _title(notebook: Mapping[str, Any] | None, name: str) -> str:
     for cell in (notebook or {}).get("cells", ()):
-        match = re.search(r"^#\s+(.+)$", source(cell), re.MULTILINE) if cell["cell_type"] == "markdown" else None
+        match = (
+            re.search(r"^#\s+(.+)$", source(cell), re.MULTILINE) if cell["cell_type"] == "markdown" else None
+        )
         if match:
             return match[1].strip()
     return name
-
-
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-
-def text_of(html: str) -> str:
-    """Return the text of HTML."""
-    parser = _Text()
-    parser.feed(html)
-    return " ".join("".join(parser.parts).split())

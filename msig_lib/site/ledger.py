@@ -6,29 +6,31 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import Any
 
+from msig_lib.claims import Comparison, Paper, Side, Verdict
 from msig_lib.display import inline
 from msig_lib.site import html
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One claim with its verdict, all of it as text or numbers (NaN-free; None where nothing was measured)."""
+    """One claim with its verdict, as text and numbers (None where nothing was measured)."""
 
     id: str
     chapter: str
     where: str
     statement: str
     tier: str
+    source: str
     anchor: str | None
     verdict: str
-    direction: str | None
-    smallest_effect: float | None
     thesis: str
+    metric: str
+    direction: str
+    smallest_effect: float | None
     a: str
     b: str
     a_mean: float | None
@@ -39,76 +41,59 @@ class Entry:
     n_seeds: int | None
     n_items: int | None
     reason: str
-    metric: str = ""
-
-    @property
-    def link(self) -> str:
-        """The address of the cell that measured it."""
-        return f"{self.chapter}.html" + (f"#{self.anchor}" if self.anchor else "")
+    link: str  # the cell that measured it, "" when its chapter is not in this build
 
 
-def get(thing: Any, name: str, default: Any = None) -> Any:
-    """Return a field of a mapping or an attribute of an object, or `default` when it is missing or None."""
-    value = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
-    return default if value is None else value
+def entries(verdicts: Iterable[Verdict], *, built: Container[str]) -> list[Entry]:
+    """Return verdicts in the form of the pages; `built` names the chapters that have a page."""
+    return [_entry(verdict, built) for verdict in verdicts]
 
 
-def entries(verdicts: Iterable[Any]) -> list[Entry]:
-    """Return verdicts (see msig_lib.claims) in the form of this page, in their order."""
-    return [_entry(verdict) for verdict in verdicts]
-
-
-def _entry(verdict: Any) -> Entry:
-    claim = get(verdict, "claim")
-    test = get(claim, "test", {})
-    numbers = {name: _number(get(verdict, name)) for name in ("estimate", "lo", "hi", "a_mean", "b_mean")}
+def _entry(verdict: Verdict, built: Container[str]) -> Entry:
+    claim = verdict.claim
+    test = claim.test if isinstance(claim.test, Comparison) else None
+    page = f"{claim.chapter}.html" + (f"#{claim.anchor}" if claim.anchor else "")
     return Entry(
-        id=claim.id if not isinstance(claim, Mapping) else claim["id"],
-        chapter=get(claim, "chapter"),
-        where=get(claim, "where", ""),
-        statement=get(claim, "statement", ""),
-        tier=get(claim, "tier", ""),
-        anchor=get(claim, "anchor"),
-        verdict=str(get(verdict, "verdict")).replace("_", " "),
-        direction=get(test, "direction"),
-        smallest_effect=_number(get(test, "smallest_effect")),
-        thesis=_thesis(get(claim, "paper")),
-        a=_side(get(test, "a")),
-        b=_side(get(test, "b")),
-        n_seeds=get(verdict, "n_seeds"),
-        n_items=get(verdict, "n_items"),
-        reason=str(get(verdict, "reason", "") or get(claim, "needs", "")),
-        metric=str(get(test, "metric", "")),
-        **numbers,
+        id=claim.id,
+        chapter=claim.chapter,
+        where=claim.where,
+        statement=claim.statement,
+        tier=verdict.tier or claim.tier,
+        source=verdict.source or "",
+        anchor=claim.anchor,
+        verdict=verdict.verdict,
+        direction=test.direction if test else "",
+        smallest_effect=test.smallest_effect if test else None,
+        thesis=_thesis(claim.paper),
+        metric=test.metric if test else "",
+        a=_side(test.a) if test else "",
+        b=_side(test.b) if test else "",
+        a_mean=verdict.a_mean,
+        b_mean=verdict.b_mean,
+        estimate=verdict.estimate,
+        lo=verdict.lo,
+        hi=verdict.hi,
+        n_seeds=verdict.n_seeds,
+        n_items=verdict.n_items,
+        reason=verdict.reason,
+        link=page if claim.chapter in built else "",
     )
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None or value != value else float(value)
+def _side(side: Side) -> str:
+    """Return what a side is in words: the values of its factors, or the fixed value."""
+    if side.value is not None:
+        return "fixed value"
+    words = [str(value).replace("_", " ") for value in side.factors.values() if value is not None]
+    return ", ".join([*words, *([side.metric] if side.metric else [])])
 
 
-def _side(factors: Any) -> str:
-    """Return what a side is in words: the values of its factors."""
-    if factors is None:
+def _thesis(paper: Paper | None) -> str:
+    if paper is None:
         return ""
-    given = factors if isinstance(factors, Mapping) else _fields(factors)
-    return ", ".join(str(value).replace("_", " ") for value in given.values() if value is not None)
-
-
-def _fields(thing: Any) -> dict[str, Any]:
-    return thing.model_dump() if hasattr(thing, "model_dump") else dict(vars(thing))
-
-
-def _thesis(paper: Any) -> str:
-    if not paper:
-        return ""
-    if isinstance(paper, str):
-        return paper
-    given = dict(paper) if isinstance(paper, Mapping) else _fields(paper)
-    a, b = given.get("a"), given.get("b")
-    sides = f"{a} against {b}" if a is not None and b is not None else "" if a is None else f"{a}"
-    context = ", ".join(str(given[key]) for key in ("metric", "data") if given.get(key))
-    return f"{sides} ({context})" if sides and context else sides or context
+    sides = " against ".join(f"{value:g}" for value in (paper.a, paper.b) if value is not None)
+    context = ", ".join(part for part in (paper.metric, paper.data) if part)
+    return f"{sides} ({context})" if sides else context
 
 
 def signed(value: float) -> str:
@@ -123,17 +108,19 @@ def table(lines: Sequence[Entry], *, caption: str, chapters: bool = False) -> st
     rows = "".join(_row(line, chapters) for line in lines)
     return (
         f'<table class="msig-claims" role="table"><caption>{escape(caption)}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead><tbody role="rowgroup">{rows}</tbody></table>'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{rows}</tbody></table>'
     )
 
 
 def _row(line: Entry, chapters: bool) -> str:
     about = [escape(f"Thesis {line.where}")] if line.where else []
-    about.append(f"tier {escape(line.tier)}")
-    if line.verdict != "not attempted" or line.anchor:
-        place = line.link if chapters else f"#{line.anchor or ''}"
+    about.append(f"tier {escape(line.tier)}" + (", recorded earlier" if line.source == "recorded" else ""))
+    if line.link and line.verdict != "not attempted" and (chapters or line.anchor):
+        place = line.link if chapters else f"#{line.anchor}"
         about.append(f'<a href="{escape(place)}">where it is measured</a>')
-    reason = f'<span class="msig-meta">{inline(line.reason)}</span>' if line.reason else ""
+    # With numbers beside it, the reason would only say them again.
+    reason = f'<span class="msig-meta">{inline(line.reason)}</span>' if line.estimate is None else ""
     ours, difference = _ours(line), _difference(line)
     return (
         f'<tr role="row" id="claim-{escape(line.id)}" data-claim data-chapter="{escape(line.chapter)}" '
@@ -153,7 +140,7 @@ def _ours(line: Entry) -> str:
         return ""
     parts = [f"{escape(line.a)} {line.a_mean:.3f}"]
     if line.b_mean is not None:
-        parts.append(f"{escape(line.b if line.b.strip('.0123456789') else 'value')} {line.b_mean:.3f}")
+        parts.append(f"{escape(line.b)} {line.b_mean:.3f}")
     sizes = [html.count(n, one) for n, one in ((line.n_seeds, "seed"), (line.n_items, "item")) if n]
     metric = f'<span class="msig-meta">{escape(", ".join([line.metric, *sizes]).strip(", "))}</span>'
     return "<br>".join(parts) + metric
@@ -164,8 +151,8 @@ def _difference(line: Entry) -> str:
         return ""
     if line.lo is None or line.hi is None:
         return signed(line.estimate)
-    text = f"{signed(line.estimate)} [{signed(line.lo)}, {signed(line.hi)}]"
-    return text + _interval(line.estimate, line.lo, line.hi, line.smallest_effect or 0.0, line.direction or "")
+    text = f'{signed(line.estimate)} <span class="msig-range">[{signed(line.lo)}, {signed(line.hi)}]</span>'
+    return text + _interval(line.estimate, line.lo, line.hi, line.smallest_effect or 0.0, line.direction)
 
 
 def _interval(estimate: float, lo: float, hi: float, smallest: float, direction: str) -> str:
@@ -197,7 +184,8 @@ def counts(lines: Sequence[Entry], page: str = "") -> str:
     """Return the number of claims for each verdict, each a link to the filtered scorecard."""
     found = Counter(line.verdict for line in lines)
     items = "".join(
-        f'<li><a href="{page}?verdict={html.slug(name)}"><strong>{found[name]}</strong>{html.badge(name)}</a></li>'
+        f'<li><a href="{page}?verdict={html.slug(name)}">'
+        f"<strong>{found[name]}</strong>{html.badge(name)}</a></li>"
         for name in html.VERDICTS
     )
     return f'<ul class="msig-counts">{items}</ul>'
@@ -225,7 +213,10 @@ def filter_form(lines: Sequence[Entry], titles: Mapping[str, str]) -> str:
 
 def as_json(lines: Sequence[Entry], tier: str) -> str:
     """Return the ledger as JSON."""
-    return json.dumps({"tier": tier, "claims": [asdict(line) for line in lines]}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"tier": tier, "claims": [asdict(line) for line in lines]}, indent=1, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def as_csv(lines: Sequence[Entry]) -> str:

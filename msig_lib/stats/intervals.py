@@ -138,7 +138,7 @@ def _interval(
     widen = np.sqrt(n_items / (n_items - 1)) * stats.t.isf(tail, n_items - 1) / stats.norm.isf(tail)
     draws = estimate + widen * (_resampled(num, den, rng, n_boot) - estimate)
     if n_seeds > 1:
-        # Evenly spaced quantiles in random order: a t with 2 degrees of freedom is too heavy-tailed to sample.
+        # Evenly spaced quantiles in random order: t with 2 degrees of freedom is too heavy-tailed to sample.
         t = stats.t.ppf((rng.permutation(len(draws)) + 0.5) / len(draws), n_seeds - 1)
         draws = draws + t * _seed_error(num, den, valid, per_seed)
     lo, hi = np.quantile(draws, [tail, 1 - tail])

@@ -110,7 +110,7 @@ def propensities(n_pos: npt.ArrayLike, n_train: int, a: float = 0.55, b: float =
     1 / q_l = 1 + C (N_l + b)^-a with C = (ln n_train - 1) (b + 1)^a (Jain et al. 2016); a and b per
     data set in `PROPENSITY_AB`. Raises ValueError when `n_train` < 3, where C would not be positive.
 
-    >>> round(1 / propensities([1], n_train=15_539)[0], 2)
+    >>> round(float(1 / propensities([1], n_train=15_539)[0]), 2)
     9.65
     """
     counts = np.asarray(n_pos, dtype=np.float64)

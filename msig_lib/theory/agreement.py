@@ -74,9 +74,7 @@ def ranked_pairs(
     x, p, n = (np.array(part, dtype=np.int64) for part in (document, positive, negative))
     if not len(x):
         raise TheoryError("the sparse classifier ranks no positive above any negative; check its weights")
-    gram = (v @ v.T).tocsr()
-    square = gram.diagonal()
-    length = np.sqrt(np.maximum(square[p] + square[n] - 2 * np.asarray(gram[p, n]).ravel(), 0))
+    length = _lengths(v, p, n)
     kept = short[x, p] - short[x, n]
     lost = full - short
     cosine = np.divide(kept, length, out=np.zeros_like(kept), where=length > 0)
@@ -132,6 +130,21 @@ def dense_errors(documents: np.ndarray, labels: np.ndarray, pairs: Pairs) -> np.
     return score[pairs.document, pairs.positive] <= score[pairs.document, pairs.negative]
 
 
+def pair_cosines(features: Any, vectors: Any, pairs: Pairs) -> np.ndarray:
+    """Return the cosine of each pair's document with u_p - u_n for other label vectors u [L, v], [pairs]."""
+    phi, u = _unit_rows(features), sparse.csr_array(vectors, dtype=np.float64)
+    score = scores(phi, u)
+    kept = score[pairs.document, pairs.positive] - score[pairs.document, pairs.negative]
+    length = _lengths(u, pairs.positive, pairs.negative)
+    return np.clip(np.divide(kept, length, out=np.zeros_like(kept), where=length > 0), -1, 1)
+
+
+def kept_positives(pairs: Pairs, wrong: np.ndarray) -> np.ndarray:
+    """Return for each (document, positive) whether none of its pairs is `wrong`, float64 [positives]."""
+    _, group = np.unique(np.column_stack([pairs.document, pairs.positive]), axis=0, return_inverse=True)
+    return (np.bincount(group.ravel(), weights=wrong) == 0).astype(np.float64)
+
+
 def explained(chance: np.ndarray, wrong: np.ndarray) -> float:
     """Return how well `chance` ranks errors above non-errors: area under the ROC curve (.5 = not at all)."""
     errors = int(wrong.sum())
@@ -139,6 +152,12 @@ def explained(chance: np.ndarray, wrong: np.ndarray) -> float:
         return float("nan")
     ranks = stats.rankdata(chance)
     return float((ranks[wrong].sum() - errors * (errors + 1) / 2) / (errors * (len(wrong) - errors)))
+
+
+def _lengths(v: sparse.csr_array, p: np.ndarray, n: np.ndarray) -> np.ndarray:
+    gram = (v @ v.T).toarray()
+    square = np.diagonal(gram)
+    return np.sqrt(np.maximum(square[p] + square[n] - 2 * gram[p, n], 0))
 
 
 def _dense(matrix: Any) -> np.ndarray:

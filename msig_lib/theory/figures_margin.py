@@ -15,7 +15,7 @@ MARKS = "osv^Dx"
 
 
 def loss_and_slope(taus: Sequence[float]) -> list[Figure]:
-    """Draw the loss for each temperature with its limit tau -> 0, then the slopes with Q live and held fixed."""
+    """Draw the loss for each temperature and its limit tau -> 0, then the slopes, Q live and held fixed."""
     d = np.linspace(-4, 4, 401)
     with style():
         first, ax = plt.subplots()

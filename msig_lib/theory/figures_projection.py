@@ -1,8 +1,9 @@
-"""Figures of the random-projection chapter, each a function of tidy results; all return matplotlib figures."""
+"""Figures of the random-projection chapter, each a function of tidy results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -79,7 +80,7 @@ def jl_against_width(measured: pd.DataFrame, gamma: float) -> Figure:
 
 
 def jl_range(dimension: int) -> Figure:
-    """Draw the exact failure probability of a = b over the stated bound, against gamma (above 1: it fails)."""
+    """Draw the exact failure probability of a = b over the stated bound, against gamma (above 0: false)."""
     gamma = np.linspace(0.05, 3.2, 300)
     with style():
         fig, ax = plt.subplots()
@@ -96,7 +97,7 @@ def jl_range(dimension: int) -> Figure:
 
 
 def required_margins(widths: Sequence[int], data: Sequence[str]) -> list[Figure]:
-    """Draw one panel a form: the margin for an error chance of 1/M against d, and the largest one possible."""
+    """Draw one panel a form: the margin for an error chance of 1/M against d, and the largest possible."""
     panels = []
     with style():
         for form in ("corrected", "exact"):
@@ -162,8 +163,14 @@ def negative_share(lines: Mapping[str, np.ndarray], names: Sequence[str]) -> Fig
     return fig
 
 
+@cache
+def _any_error_curve(dimension: int, labels: int, margins: tuple[float, ...]) -> tuple[float, ...]:
+    """The exact line of the explorer, which frames of one width and number of labels share."""
+    return tuple(random_projection.any_error_probability(m, labels, dimension) for m in margins)
+
+
 def any_error(dimension: int, labels: int, margin: float, delta: float, simulated: float) -> Figure:
-    """Draw one frame of the explorer: the chance of any error against the margin left, and the chosen point."""
+    """Draw one frame of the explorer: the chance of any error against the margin left, the chosen point."""
     grid = np.linspace(0.02, 1, 40)
     with style():
         fig, ax = plt.subplots(figsize=(4.4, 2.9))
@@ -172,7 +179,7 @@ def any_error(dimension: int, labels: int, margin: float, delta: float, simulate
         ):
             bound = keyword_bound.union_bound(grid, labels, dimension, form)
             ax.plot(grid, np.minimum(bound, 1), color=f"C{k + 1}", ls=("--", "-.", ":")[k], label=label)
-        true = [random_projection.any_error_probability(m, labels, dimension) for m in grid]
+        true = _any_error_curve(dimension, labels, tuple(grid))
         ax.plot(grid, true, color="C0", label="exact")
         ax.plot(max(margin - delta, 0), simulated, "o", color="C0", ms=7, label="simulated here")
         ax.set(xlabel="ε − δ", ylabel="P(any error)", ylim=(-0.03, 1.06), xlim=(0, 1.02))

@@ -48,8 +48,9 @@ def widest_gap(points: np.ndarray) -> tuple[np.ndarray, float]:
     turns = np.sort(np.mod(np.arctan2(z[:, 1], z[:, 0]) + np.pi / 2, np.pi))
     best: tuple[np.ndarray, float] | None = None
     for angle in (turns + np.append(turns[1:], turns[0] + np.pi)) / 2:
-        side = np.sign(z @ np.array([np.cos(angle), np.sin(angle)]))
-        if np.all(side != 0):
+        score = z @ np.array([np.cos(angle), np.sin(angle)])
+        if np.abs(score).min() > 1e-8 * np.abs(z).max():  # narrower gaps are rounding
+            side = np.sign(score)
             found = hard_margin(side[:, None] * z)
             best = found if best is None or found[1] > best[1] else best
     if best is None:

@@ -52,7 +52,7 @@ def needed_cosine(probability: float | np.ndarray, dimension: int) -> np.ndarray
         raise checks.TheoryError(f"a probability between 0 and 1 is needed, was {probability!r}")
     # Student's quantile, because 1 - 2x loses the digits of a beta quantile x near 1/2.
     t = -stats.t.ppf(p, d)
-    return t / np.sqrt(d + t**2)
+    return t / np.hypot(np.sqrt(d), t)
 
 
 def product_cdf(value: float | np.ndarray, cosine: float, dimension: int) -> np.ndarray:
@@ -64,12 +64,16 @@ def product_cdf(value: float | np.ndarray, cosine: float, dimension: int) -> np.
     z = np.asarray(value, dtype=np.float64)
     if c == -1.0:
         return special.gammaincc(d / 2, np.maximum(-z, 0) * d / 2)
-    # The square root of C' has standard deviation below 0.75 for every d: ten units each side hold it.
-    low, high = max(0.0, np.sqrt(d) - 10), np.sqrt(d) + 10
-    root = low + (high - low) * (_NODES + 1) / 2
-    weight = stats.chi.pdf(root, d) * _WEIGHTS * (high - low) / 2
+    # The square root of C' has standard deviation below 0.75 for every d: ten units each side hold it. Below
+    # `first` the inner probability is 0; the squared nodes resolve its square-root rise there when d = 1.
+    high = np.sqrt(d) + 10
+    with np.errstate(divide="ignore"):
+        first = np.sqrt(np.maximum(-z, 0) * np.divide(2 * d, 1 - c) if c < 1 else np.where(z < 0, np.inf, 0))
+    low = np.clip(first, max(0.0, np.sqrt(d) - 10), high)[..., None]
+    root = low + (high - low) * ((_NODES + 1) / 2) ** 2
+    weight = stats.chi.pdf(root, d) * _WEIGHTS * (_NODES + 1) / 2 * (high - low)
     reach = np.maximum((2 * d * z[..., None] + (1 - c) * root**2) / (1 + c), 0)
-    return np.minimum(special.gammainc(d / 2, reach / 2) @ weight, 1.0)
+    return np.clip((special.gammainc(d / 2, reach / 2) * weight).sum(axis=-1), 0.0, 1.0)
 
 
 def simulate_products(cosine: float, dimension: int, draws: int, rng: np.random.Generator) -> np.ndarray:

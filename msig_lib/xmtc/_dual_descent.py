@@ -89,7 +89,20 @@ def _score(indptr, indices, data, tile, bias, width, out):
 
 @njit(cache=True, nogil=True)
 def solve_block(
-    indptr, indices, data, sqnorm, pos_ptr, pos_docs, C, tol, max_epochs, max_rounds, first, W, n_active, rounds
+    indptr,
+    indices,
+    data,
+    sqnorm,
+    pos_ptr,
+    pos_docs,
+    C,
+    tol,
+    max_epochs,
+    max_rounds,
+    first,
+    W,
+    n_active,
+    rounds,
 ):
     """Solve the labels whose positives are `pos_docs[pos_ptr[k]:pos_ptr[k + 1]]`, all with >= 1 positive.
 

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from msig_lib.stats import ranking
 from msig_lib.xmtc.data import Part, XMTCData
+from msig_lib.xmtc.ranking import top_k as ranking_topk
 
 KS = (1, 3, 5)
 F1_K = 5
@@ -51,19 +52,25 @@ def popularity(data: XMTCData, n: int) -> np.ndarray:
 
 
 def nearest_neighbours(
-    X_train: sparse.csr_matrix, X: sparse.csr_matrix, Y_train: sparse.csr_matrix, *, n: int = 10
-) -> sparse.csr_matrix:
-    """Return scores csr [m, L]: the labels of the `n` training documents nearest in cosine, weighted by it.
+    known: np.ndarray | sparse.csr_matrix,
+    asked: np.ndarray | sparse.csr_matrix,
+    labels: sparse.csr_matrix,
+    *,
+    n: int = 10,
+    block: int = 512,
+) -> np.ndarray:
+    """Return scores float32 [m, L]: the labels of the `n` nearest training documents, weighted by cosine.
 
-    `X_train` and `X` hold rows of length 1. Nothing is trained: what a method must beat to have learned.
+    `known` [N, d] and `asked` [m, d] hold rows of length 1 (sparse or dense), `labels` csr [N, L]. Nothing is
+    trained, so a method that does not beat this has learned little.
     """
-    similar = (X @ X_train.T).tocsr()
-    kept = sparse.lil_matrix(similar.shape, dtype=np.float32)
-    for i in range(similar.shape[0]):
-        start, stop = similar.indptr[i], similar.indptr[i + 1]
-        values, columns = similar.data[start:stop], similar.indices[start:stop]
-        best = np.lexsort((columns, -values))[:n]
-        order = np.argsort(columns[best])
-        kept.rows[i] = columns[best][order].tolist()
-        kept.data[i] = values[best][order].tolist()
-    return kept.tocsr() @ Y_train
+    out = np.empty((asked.shape[0], labels.shape[1]), dtype=np.float32)
+    for start in range(0, asked.shape[0], block):
+        similar = asked[start : start + block] @ known.T
+        similar = np.asarray(similar.toarray() if sparse.issparse(similar) else similar, dtype=np.float32)
+        nearest = ranking_topk(similar, n)
+        weights = np.take_along_axis(similar, nearest, axis=1)
+        rows = np.repeat(np.arange(len(nearest)), nearest.shape[1])
+        chosen = sparse.csr_array((weights.ravel(), (rows, nearest.ravel())), shape=similar.shape)
+        out[start : start + block] = (chosen @ labels).toarray()
+    return out

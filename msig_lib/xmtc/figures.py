@@ -12,10 +12,12 @@ from matplotlib.figure import Figure
 from msig_lib.display import style
 from msig_lib.stats import Interval
 from msig_lib.xmtc.data import XMTCData
+from msig_lib.xmtc.signal import Descriptions
 
 NAMES = {
     "popularity": "most frequent labels",
-    "neighbours": "nearest neighbours",
+    "neighbours": "nearest neighbours, tf-idf",
+    "neighbours_dense": "nearest neighbours, encoder",
     "frozen_names": "names, frozen",
     "frozen_keywords": "keywords, frozen",
     "de_ret": "DE-ret (names)",
@@ -28,6 +30,7 @@ NAMES = {
     "classifier": "classifier",
     "depl_cls": "DEPL+cls",
     "svm": "SVM",
+    "svm_neighbours": "SVM + nearest neighbours",
     "svm_classifier": "SVM + classifier",
     "svm_depl": "SVM + DEPL",
     "svm_depl_classifier": "SVM + DEPL + classifier",
@@ -45,6 +48,26 @@ TABLE_2_3 = {  # thesis, table 2.3, EURLex-4K: PSP@1, PSP@3, PSP@5 in per cent
 }
 
 
+def results_table(frame: pd.DataFrame, methods: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Return means over seeds, one row a method and one column a metric (table 2.3's form)."""
+    wanted = frame[frame["metric"].isin(metrics) & frame["method"].isin(methods)]
+    means = wanted.groupby(["method", "metric"])["value"].mean().unstack("metric")
+    means = means.reindex(index=list(methods), columns=[m for m in metrics if m in means.columns])
+    return means.rename(index=NAMES).rename_axis(index=None, columns=None)
+
+
+def description(found: Descriptions, label: int) -> Figure:
+    """Draw the generated words of one label with the SVM's weights as bars."""
+    words, weights = found.words[label], found.weights[label]
+    with style():
+        fig, ax = plt.subplots(figsize=(4.4, 0.22 * max(len(words), 1) + 0.7))
+        ax.barh(range(len(words)), weights, color="C0", height=0.7)
+        ax.set_yticks(range(len(words)), words)
+        ax.invert_yaxis()
+        ax.set(xlabel="weight in the SVM", title=found.names[label])
+    return fig
+
+
 def frequency(data: XMTCData) -> Figure:
     """Draw training documents against rank for every label, log-log, the tail marked (the problem)."""
     counts = np.sort(data.n_positives)[::-1]
@@ -59,7 +82,9 @@ def frequency(data: XMTCData) -> Figure:
     return fig
 
 
-def interval_bars(rows: Mapping[str, Interval], *, label: str, marks: Mapping[str, str] | None = None) -> Figure:
+def interval_bars(
+    rows: Mapping[str, Interval], *, label: str, marks: Mapping[str, str] | None = None
+) -> Figure:
     """Draw a dot with its 95% interval for every method, `marks` behind it (figure 2.3's form)."""
     with style():
         fig, ax = plt.subplots(figsize=(4.6, 0.28 * len(rows) + 0.8))
@@ -112,7 +137,9 @@ def frozen_or_tuned(rows: Mapping[str, Mapping[str, Interval]], *, label: str) -
         for k, (name, pair) in enumerate(rows.items()):
             x = np.arange(len(pair)) + 0.05 * k
             y = np.array([p.estimate for p in pair.values()])
-            err = np.array([[p.estimate - p.lo for p in pair.values()], [p.hi - p.estimate for p in pair.values()]])
+            err = np.array(
+                [[p.estimate - p.lo for p in pair.values()], [p.hi - p.estimate for p in pair.values()]]
+            )
             ax.errorbar(x, y, err, color=f"C{k}", marker="o", capsize=3, label=name)
             ax.set_xticks(range(len(pair)), list(pair))
         ax.set_xlim(-0.4, len(pair) - 0.6)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, normalize
+from torch.nn.functional import linear, logsigmoid, normalize, softplus
 
 
 class Pooler(nn.Module):
@@ -27,7 +27,22 @@ class Pooler(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return normalize(nn.functional.linear(hidden, self.weight, self.bias), dim=-1)
+        return normalize(self.unscaled(hidden), dim=-1)
+
+    def unscaled(self, hidden: Tensor) -> Tensor:
+        """Return W h + b before the scaling."""
+        return linear(hidden, self.weight, self.bias)
+
+
+def scaled_cosine(first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
+    """Return `scale` times the cosines [n, m] of rows [n, dim] and [m, dim].
+
+    The products are divided by the lengths, not the vectors: a third of a training step less than scaling
+    every vector first.
+    """
+    first_length = torch.linalg.vector_norm(first, dim=1).clamp_min(1e-12)
+    second_length = torch.linalg.vector_norm(second, dim=1).clamp_min(1e-12)
+    return (first @ second.T) * (scale / first_length)[:, None] / second_length
 
 
 class DualEncoder(nn.Module):
@@ -45,7 +60,8 @@ class DualEncoder(nn.Module):
 
     def forward(self, documents: Tensor, labels: Tensor) -> Tensor:
         """Return logits [n, m] for document embeddings [n, dim] and label-text embeddings [m, dim]."""
-        return self.scale * (self.document(documents) @ self.label(labels).T) + self.bias
+        documents, labels = self.document.unscaled(documents), self.label.unscaled(labels)
+        return scaled_cosine(documents, labels, self.scale) + self.bias
 
 
 class LabelClassifier(nn.Module):
@@ -83,7 +99,8 @@ class JointModel(nn.Module):
         vectors = self.retriever.document(documents)
         r, c = self.retriever, self.classifier
         weight = c.weight if subset is None else c.weight[subset]
-        return r.scale * (vectors @ r.label(labels).T) + r.bias, c.scale * (vectors @ weight.T) + c.bias
+        retrieval = scaled_cosine(vectors, r.label.unscaled(labels), r.scale) + r.bias
+        return retrieval, c.scale * (vectors @ weight.T) + c.bias
 
 
 def log_average(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,8 +117,10 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor, *, loss: str = "correc
     which is the same curve moved by one: at f = 0 it is .313 where the corrected one is .693.
     """
     check_loss(loss)
-    negative = -logsigmoid(-logits) if loss == "corrected" else -logsigmoid(1 - logits)
-    return torch.where(targets > 0, -logsigmoid(logits), negative).sum() / len(logits)
+    # -log sigma(f) = softplus(f) - f and -log sigma(1 - f) = softplus(f - 1)
+    if loss == "corrected":
+        return (softplus(logits).sum() - (logits * targets).sum()) / len(logits)
+    return torch.where(targets > 0, softplus(-logits), softplus(logits - 1)).sum() / len(logits)
 
 
 def joint_cross_entropy(first: Tensor, second: Tensor, targets: Tensor, *, loss: str = "corrected") -> Tensor:

@@ -23,7 +23,9 @@ class SVMSettings:
     max_rounds: int = 40  # ours: times that missing documents are looked for; 4 to 8 are usual
     first_documents: int = 100  # ours: least number of missing documents admitted in a round
     block: int = 16  # ours: labels scored together, one cache line of float32
-    prune: float = 0.0  # ours: weights of smaller size are dropped (DiSMEC, Babbar & Schoelkopf 2017, uses 0.01)
+    prune: float = (
+        0.0  # ours: weights of smaller size are dropped (DiSMEC, Babbar & Schoelkopf 2017, uses 0.01)
+    )
     bias_without_positives: float = -np.inf  # ours: such a label is never predicted; see fit_one_vs_all
 
     def __post_init__(self) -> None:
@@ -36,7 +38,9 @@ class SVMSettings:
                 "Use sklearn.svm.LinearSVC for a tighter solution of few labels."
             )
         if self.prune < 0:
-            raise ValueError(f"prune is {self.prune}, expected 0 (keep all weights) or a small positive number.")
+            raise ValueError(
+                f"prune is {self.prune}, expected 0 (keep all weights) or a small positive number."
+            )
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,9 @@ def _checked(X, Y, threads: int) -> tuple[sparse.csr_array, sparse.csc_array]:
             "Convert with scipy.sparse.csr_array(...)."
         )
     if X.shape[0] != Y.shape[0]:
-        raise ValueError(f"X has {X.shape[0]} documents and Y has {Y.shape[0]}, expected one row of each a document.")
+        raise ValueError(
+            f"X has {X.shape[0]} documents and Y has {Y.shape[0]}, expected one row of each a document."
+        )
     if X.shape[0] == 0:
         raise ValueError("X has no documents: pass at least one training document.")
     if threads < 1:

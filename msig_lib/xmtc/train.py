@@ -34,11 +34,12 @@ class TrainSettings:
     subset: int = 1024  # ours: labels a step, positives, hard and random together (the thesis: "fixed-sized")
     hard_per_document: int = 10  # ours: the SVM's highest-scoring negatives of each document
     hard_share: float = 0.5  # ours: the most of the room left by the positives that hard negatives may fill
-    learning_rate: float = 2e-3  # ours: Adam, poolers
-    vector_rate: float = 1e-3  # ours: Adam, free label vectors
+    learning_rate: float = 1e-3  # ours: Adam, poolers
+    vector_rate: float = 2e-3  # ours: Adam, free label vectors
     scale_rate: float = 1e-2  # ours: Adam, the learned scale and biases, which have far to go
+    decay: bool = True  # ours: all rates fall linearly to a twentieth over the training
     loss: str = "corrected"  # ours: "thesis" is the printed log sigma(1 - f), see the errata
-    patience: int | None = None  # ours: epochs without a better development P@1 before stopping; None never stops
+    patience: int | None = None  # ours: stop after as many epochs without a better dev P@1
 
     def __post_init__(self) -> None:
         check_loss(self.loss)
@@ -74,7 +75,7 @@ class Trained:
 class LabelSampler:
     """Draws the label subset S_b of a batch: all its positives, then hard negatives, then random ones.
 
-    `targets` [n, L] sparse, `hard` int [n, h] label indices per document or None. The subset has
+    `targets` [n, L] sparse, `hard` int [n, h] label indices per document (-1: none). The subset has
     `settings.subset` labels, more when the batch's positives alone are more, and all L when L is smaller.
     """
 
@@ -108,8 +109,11 @@ class LabelSampler:
         room = size - len(parts[0])
         if self.hard is not None and room > 0:
             hard = np.unique(self.hard[rows])
+            hard = hard[hard >= 0]  # a ranking fills up with -1 when there are few labels
             hard = hard[~taken[hard]]
-            keep = torch.randperm(len(hard), generator=generator).numpy()[: int(room * self.settings.hard_share)]
+            keep = torch.randperm(len(hard), generator=generator).numpy()[
+                : int(room * self.settings.hard_share)
+            ]
             parts.append(hard[keep])
             taken[parts[-1]] = True
             room -= len(parts[-1])
@@ -152,9 +156,7 @@ def train_classifier(
 ) -> Trained:
     """Train the classifier without label text (eq. 2.3): a document pooler and free label vectors."""
     model = LabelClassifier(documents.shape[1], targets.shape[1])
-    return train(
-        model, documents, targets, seed=seed, hard=hard, settings=settings, dev=dev, threads=threads
-    )
+    return train(model, documents, targets, seed=seed, hard=hard, settings=settings, dev=dev, threads=threads)
 
 
 def train_joint(
@@ -201,6 +203,8 @@ def train(
     texts = None if labels is None else torch.as_tensor(np.ascontiguousarray(labels, dtype=np.float32))
     sampler = LabelSampler(targets, hard, settings)
     optimizer = torch.optim.Adam(parameter_groups(model, settings), fused=True)
+    steps = settings.epochs * -(-len(documents) // settings.batch)
+    falling = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05 if settings.decay else 1.0, steps)
     result, best = Trained(model), _Best(settings.patience)
     begin = time.perf_counter()
     with torch_threads(threads):
@@ -208,10 +212,12 @@ def train(
             total = 0.0
             for rows in batches(len(documents), settings.batch, generator):
                 subset, wanted = sampler.draw(rows, generator)
-                loss = _loss(model, rows_x[rows], texts, subset, wanted, settings.loss)
+                here = None if texts is None else texts[subset]
+                loss = batch_loss(model, rows_x[rows], here, subset, wanted, settings.loss)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                falling.step()
                 total += float(loss.detach()) * len(rows)
                 result.steps += 1
             result.history.append({"epoch": epoch + 1, "loss": total / len(documents)})
@@ -245,14 +251,15 @@ def precision_at_1(model: nn.Module, dev: Development, labels: np.ndarray | None
     return float(np.mean(np.asarray(dev.targets[np.arange(len(best)), best]).ravel() > 0))
 
 
-def _loss(
+def batch_loss(
     model: nn.Module, x: Tensor, texts: Tensor | None, subset: Tensor, wanted: Tensor, loss: str
 ) -> Tensor:
+    """Return one batch's loss: documents `x` [b, dim], label texts [m, dim] of `subset`, `wanted` [b, m]."""
     if isinstance(model, LabelClassifier):
         return binary_cross_entropy(model(x, subset), wanted, loss=loss)
     if isinstance(model, JointModel):
-        return joint_cross_entropy(*model(x, texts[subset], subset), wanted, loss=loss)
-    return binary_cross_entropy(model(x, texts[subset]), wanted, loss=loss)
+        return joint_cross_entropy(*model(x, texts, subset), wanted, loss=loss)
+    return binary_cross_entropy(model(x, texts), wanted, loss=loss)
 
 
 class _Best:
@@ -278,7 +285,7 @@ class _Best:
 def _check(model, documents, targets, labels, hard, settings, dev) -> None:
     n, n_labels = targets.shape
     if len(documents) != n:
-        raise ValueError(f"{len(documents)} document embeddings for {n} rows of targets: they must be as many")
+        raise ValueError(f"{len(documents)} document embeddings for {n} rows of targets: one row each")
     if n == 0:
         raise ValueError("there are no training documents")
     if labels is None and not isinstance(model, LabelClassifier):

@@ -53,7 +53,7 @@ def test_a_run_is_recorded_and_not_repeated(inside: Tiny):
 
     notebook = json.loads((first.run_dir / "ch01_first.ipynb").read_text())
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
-    assert notebook["cells"][-1]["outputs"][0]["data"]["text/plain"] == "2"
+    assert notebook["cells"][-1]["outputs"][0]["data"]["text/plain"] == ["2"]
 
     # Damage is noticed on reuse, and the notebook runs again.
     (first.run_dir / "results.jsonl").write_text("")
@@ -74,7 +74,7 @@ def test_a_failing_cell_is_named_and_the_other_notebooks_go_on(inside: Tiny):
     paths = [Path(line.split(": ", 1)[1]) for line in bad.error.splitlines()[-2:]]
     assert "ValueError: asked to fail" in paths[0].read_text()
     partial = json.loads(paths[1].read_text())
-    assert any("Measuring" in cell["source"] for cell in partial["cells"])
+    assert any("Measuring" in "".join(cell["source"]) for cell in partial["cells"])
     assert inside.runs() == [] and list((inside.cache / "runs/.work").iterdir()) == []
 
 
@@ -84,7 +84,12 @@ def test_data_that_is_used_but_not_declared_is_an_error_with_the_remedy(inside: 
     assert inside.runs() == []
 
 
-def test_the_kernel_is_this_interpreter_offline_and_dies_with_a_message(inside: Tiny):
+def test_the_kernel_is_this_interpreter_offline_and_dies_with_a_message(inside: Tiny, monkeypatch):
+    # A user's start-up file must not reach the kernel.
+    startup = inside.root / "home/profile_default/startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("print('from the start-up file')")
+    monkeypatch.setenv("IPYTHONDIR", str(inside.root / "home"))
     wanted = [
         "HF_HUB_OFFLINE",
         "TRANSFORMERS_OFFLINE",
@@ -104,6 +109,7 @@ def test_the_kernel_is_this_interpreter_offline_and_dies_with_a_message(inside: 
     (good,), _ = run("ch02")
     printed = (good.run_dir / "log.txt").read_text()
     assert f"{sys.executable} {inside.root}/notebooks\n" in printed and "['1', '1', '0', '1', '1']" in printed
+    assert "start-up" not in printed + (good.run_dir / "ch02_second.ipynb").read_text()
     (bad,), _ = run("ch02", size=9)
     assert "cell 3 of 3: if size == 9:" in bad.error and "kernel died" in bad.error
 

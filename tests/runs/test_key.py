@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from tiny_checkout import Tiny
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_checkout import Tiny
 
 from msig_lib.errors import MsigError
 from msig_lib.project import project
@@ -166,6 +166,16 @@ def test_chapters_are_chosen_by_name_or_prefix():
     assert nb.chosen(["ch03_a", "notebooks/ch02_b.ipynb"], known) == ["ch03_a", "ch02_b"]
     with pytest.raises(nb.NotebookError, match=r"did you mean 'ch03_a'.*valid: ch02_a, ch02_b, ch03_a"):
         nb.chosen(["ch03a"], known)
+
+
+def test_a_prefix_means_the_chapters_that_the_tier_has(inside: Tiny):
+    inside.write("ch02_more", ("code", "n = 1", ["parameters"]))
+    assert [job.chapter for job in key.plan(project(), ["ch02"], "quick")] == ["ch02_second"]
+    with pytest.raises(nb.NotebookError, match="no entry for ch02_more; it has ch01_first, ch02_second"):
+        key.plan(project(), ["ch02_more"], "quick")
+    (inside.root / "notebooks/tiers/quick.yml").write_text("")
+    with pytest.raises(nb.NotebookError, match="it has nothing"):
+        key.plan(project(), [], "quick")
 
 
 @pytest.mark.parametrize(

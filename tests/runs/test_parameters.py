@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_checkout import notebook
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_checkout import notebook
 
 from msig_lib.runs import parameters
 

@@ -102,7 +102,8 @@ def test_the_latest_run_comes_first_and_prune_keeps_as_many_as_asked(cache):
 def test_work_of_a_killed_process_is_cleaned_and_that_of_a_living_one_is_not(cache):
     script = (
         "from msig_lib.runs import store; import time\n"
-        "with store.work_folder() as w:\n    (w / 'half').write_text('x'); print('ready', flush=True); time.sleep(60)"
+        "with store.work_folder() as work:\n"
+        "    (work / 'half').write_text('x'); print('ready', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "ready\n"

@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-
 import msig_lib
 
 REAL = Path(msig_lib.__file__).parent

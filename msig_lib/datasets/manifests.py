@@ -6,8 +6,17 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
+from msig_lib.errors import MsigError
 from msig_lib.project import project
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -17,7 +26,7 @@ Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 Tier = Literal["smoke", "quick", "full", "paper"]
 
 
-class ManifestError(ValueError):
+class ManifestError(MsigError, ValueError):
     """Raised for a manifest that does not follow the schema, with file, field and reason."""
 
 
@@ -38,10 +47,10 @@ class _Model(BaseModel):
 class DataFile(_Model):
     """One file (or, with format "folder", one folder) of a data set.
 
-    `sha256` is the hash of the file as it lies in a mirror; for a folder, of the sorted lines "<sha256>  <path>" of
-    its files. `content_sha256` is the hash of the decompressed content, for a file that the public address offers
-    uncompressed. `trust: first-use` says that nobody here knows the hash: the first copy's hash is recorded in the
-    user's cache and every later load must match it.
+    `sha256` is the hash of the file as it lies in a mirror; for a folder, of the sorted lines "<sha256>
+    <path>" of its files. `content_sha256` is the hash of the decompressed content, for a file that the public
+    address offers uncompressed. `trust: first-use` says that nobody here knows the hash: the first copy's
+    hash is recorded in the user's cache and every later load must match it.
     """
 
     path: RelativePath
@@ -57,7 +66,9 @@ class DataFile(_Model):
     @model_validator(mode="after")
     def _hash_or_first_use(self) -> DataFile:
         if self.trust == "pinned" and self.sha256 is None:
-            raise ValueError(f"{self.path}: no sha256; write the hash, or `trust: first-use` if it is not known")
+            raise ValueError(
+                f"{self.path}: no sha256; write the hash, or `trust: first-use` if it is not known"
+            )
         if self.trust == "first-use" and (self.sha256 or self.content_sha256):
             raise ValueError(f"{self.path}: `trust: first-use` is for files without a known hash")
         if self.content_sha256 and not self.path.endswith((".gz", ".xz")):
@@ -81,7 +92,9 @@ class Manifest(_Model):
     kind: Literal["built", "files"]
     homepage: Address | None = None
     files: tuple[DataFile, ...] = ()
-    content: dict[str, Sha256] = {}  # hashes that the loader checks, for files that come in several containers
+    content: dict[
+        str, Sha256
+    ] = {}  # hashes that the loader checks, for files that come in several containers
     licence: Text
     citation: Text
     chapters: tuple[Name, ...]

@@ -1,0 +1,147 @@
+"""Assembling and rendering: what ends up where, and what is told when something is wrong."""
+
+import csv
+import json
+import re
+
+import fake
+import pytest
+
+from msig_lib import site
+from msig_lib.site import chapters, details, ledger
+from msig_lib.site.build import with_buttons
+from msig_lib.site.html import duration
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    return chapters.load(tmp_path, {fake.CHAPTER: fake.run(tmp_path / "run")})[0]
+
+
+def entries(built=(fake.CHAPTER,)):
+    return ledger.entries(fake.verdicts(), built=built)
+
+
+def text(book, name):
+    return (book / name).read_text(encoding="utf-8")
+
+
+def test_built_book_passes_its_own_check(book):
+    assert site.check(book) == []
+
+
+def test_start_page_has_cards_figure_and_counts(book):
+    page = text(book, "index.html")
+    planned = len(chapters.load(fake.project().book, {})) - 1
+    assert page.count('class="msig-card"') == 1 and page.count("msig-card-planned") == planned > 4
+    assert 'id="fig-fake-growth"' in page and "1 min 23 s" in page
+    assert re.findall(r"<strong>(\d+)</strong><span class=\"msig-badge", page) == ["1"] * 5
+
+
+def test_chapter_ends_with_claims_and_run_details(book):
+    page = text(book, f"{fake.CHAPTER}.html")
+    for piece in (
+        "A statement about words.",
+        "+0.031",
+        "c0ffeec0ffee",
+        "0.89 GiB",
+        "A processor, 2 cores",
+        "torch 2.13.0",
+    ):
+        assert piece in page
+    # seeds are the tier's own, so only the changed parameter is part of the command
+    assert f"msig run {fake.CHAPTER} --tier quick -p n_words=16 --force" in page
+
+
+def test_every_claim_links_to_the_cell_that_measured_it(book):
+    page, card = text(book, f"{fake.CHAPTER}.html"), text(book, "scorecard.html")
+    for anchor in ("results", "scores", "explore"):
+        assert f'href="{fake.CHAPTER}.html#{anchor}"' in card
+        assert page.count(f'id="{anchor}"') == 1
+
+
+def test_errata_point_to_notebook_and_ledger(book):
+    page = text(book, "errata.html")
+    assert f'href="{fake.CHAPTER}.html#scores"' in page and 'href="scorecard.html#claim-ch02-bound"' in page
+
+
+def test_downloads_hold_the_same_ledger(book):
+    told = json.loads(text(book, "_static/scorecard.json"))
+    rows = list(csv.DictReader(text(book, "_static/scorecard.csv").splitlines()))
+    assert told["tier"] == "quick"
+    for claim, row, verdict in zip(told["claims"], rows, fake.verdicts(), strict=True):
+        assert claim["id"] == row["id"] == verdict.claim.id
+        assert claim["verdict"] == row["verdict"] == verdict.verdict
+        assert claim["estimate"] == verdict.estimate
+        assert row["lo"] == ("" if verdict.lo is None else str(verdict.lo))
+
+
+def test_claims_of_chapters_without_a_page_have_no_link():
+    assert all(not line.link for line in entries(built=()))
+    assert "href" not in ledger.table(entries(built=()), caption="c", chapters=True)
+
+
+@pytest.mark.parametrize("direction", ["greater", "less", "equal", "not_greater"])
+def test_interval_is_drawn_within_its_box(direction):
+    drawing = ledger._interval(0.5, -0.1, 0.9, 0.2, direction)
+    values = [float(v) for v in re.findall(r'(?:x1|x2|x|cx)="([\d.]+)"', drawing)]
+    assert all(0 <= value <= 144 for value in values)
+    bar = re.search(r'class="bar" x1="([\d.]+)" x2="([\d.]+)"', drawing)
+    assert float(bar[1]) < 72 < float(bar[2])
+
+
+def test_unknown_anchor_is_told_with_those_there_are(chapter):
+    line = next(line for line in entries() if line.anchor == "scores")
+    wrong = ledger.Entry(**{**vars(line), "anchor": "nowhere"})
+    with pytest.raises(site.SiteError, match=r"claim ch02-bound points to 'nowhere'.*results.*scores"):
+        details.page(chapter, [wrong], tier="quick", defaults={})
+
+
+def test_smoke_pages_say_that_their_numbers_mean_nothing(chapter):
+    smoke, quick = (details.page(chapter, [], tier=tier, defaults={}) for tier in ("smoke", "quick"))
+    assert "mean nothing" in json.dumps(smoke) and "mean nothing" not in json.dumps(quick)
+
+
+def test_the_run_is_not_changed_by_its_page(chapter):
+    before = json.dumps(chapter.notebook)
+    details.page(chapter, entries(), tier="quick", defaults={})
+    assert json.dumps(chapter.notebook) == before
+
+
+def test_missing_provenance_is_told(tmp_path):
+    run = fake.run(tmp_path / "run")
+    (run / "provenance.json").unlink()
+    with pytest.raises(site.SiteError, match=r"no provenance\.json; run it again: msig run"):
+        chapters.load(tmp_path, {fake.CHAPTER: run})
+
+
+def test_buttons_only_with_a_repository():
+    given = {
+        "repository": {"url": "", "branch": "main"},
+        "launch_buttons": {"notebook_interface": "jupyterlab"},
+    }
+    without = with_buttons(given)
+    assert "launch_buttons" not in without and not without["html"]["use_repository_button"]
+    known = with_buttons({**given, "repository": {"url": "https://example.org/a/b", "branch": "main"}})
+    assert known["html"]["use_repository_button"] and known["launch_buttons"]["binderhub_url"]
+
+
+def test_broken_page_gives_the_reason_and_keeps_the_earlier_book(tmp_path):
+    project = fake.checkout(tmp_path)
+    page = project.book / "notation.md"
+    page.write_text("# Notation\n\nSee [nothing](nowhere.md).\n", encoding="utf-8")
+    (project.build / "book").mkdir(parents=True)
+    (project.build / "book" / "index.html").write_text("earlier")
+    with pytest.raises(site.SiteError) as caught:
+        site.build(project, {}, "quick", [])
+    assert re.search(r"notation\.md:3: WARNING: .*nowhere", str(caught.value).splitlines()[-1])
+    assert (project.build / "book" / "index.html").read_text() == "earlier"
+    assert [path.name for path in project.build.iterdir() if path.name.startswith(".book")] == []
+
+
+@pytest.mark.parametrize(
+    "seconds,shown",
+    [(4.23, "4.2 s"), (59.99, "60.0 s"), (83.2, "1 min 23 s"), (185, "3 min 05 s"), (4320, "1 h 12 min")],
+)
+def test_duration(seconds, shown):
+    assert duration(seconds) == shown
