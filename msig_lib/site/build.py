@@ -26,7 +26,7 @@ from msig_lib.site.ledger import Entry
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LAST_PROBLEMS = 15
-NOT_PAGES = {"claims", "recorded", "errata.yml", "chapters.yml"}
+NOT_PAGES = ("claims", "recorded", "errata*.yml", "chapters.yml")
 
 
 def build(project: Project, runs: Mapping[str, Path], tier: str, verdicts: Iterable[Verdict]) -> Path:
@@ -52,7 +52,7 @@ def assemble(
     project: Project, target: Path, runs: Mapping[str, Path], tier: str, lines: Sequence[Entry]
 ) -> list[Chapter]:
     """Write the book's source into `target`: pages by hand and generated, notebooks, contents, settings."""
-    shutil.copytree(project.book, target, ignore=lambda _, names: NOT_PAGES & set(names))
+    shutil.copytree(project.book, target, ignore=shutil.ignore_patterns(*NOT_PAGES))
     found = _chapters.load(project.book, runs)
     ran = [chapter for chapter in found if chapter.notebook is not None]
     names = [chapter.name for chapter in ran]

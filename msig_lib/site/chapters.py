@@ -14,6 +14,7 @@ from docutils.nodes import make_id
 
 from msig_lib.claims.errata import slug
 from msig_lib.errors import MsigError
+from msig_lib.runs import parameters
 
 PROVENANCE = "provenance.json"
 COVER = "cover"
@@ -34,6 +35,7 @@ class Chapter:
     area: str = ""
     signal: str = ""
     written: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of its cell of parameters
     notebook: Mapping[str, Any] | None = field(default=None, repr=False)
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -110,7 +112,7 @@ def load(folder: Path, runs: Mapping[str, Path]) -> list[Chapter]:
     chapters = []
     for name in [*known, *(name for name in sorted(runs) if name not in known)]:
         card = known.get(name, {})
-        notebook, provenance = _run(name, Path(runs[name])) if name in runs else (None, {})
+        notebook, provenance, defaults = _run(name, Path(runs[name])) if name in runs else (None, {}, {})
         chapters.append(
             Chapter(
                 name=name,
@@ -122,12 +124,13 @@ def load(folder: Path, runs: Mapping[str, Path]) -> list[Chapter]:
                 written=name in runs or (folder.parent / "notebooks" / f"{name}.ipynb").is_file(),
                 notebook=notebook,
                 provenance=provenance,
+                defaults=defaults,
             )
         )
     return chapters
 
 
-def _run(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _run(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     found = [folder / f"{name}.ipynb", folder / "notebook.ipynb"]
     notebook = next((path for path in found if path.is_file()), None)
     if notebook is None or not (folder / PROVENANCE).is_file():
@@ -138,6 +141,7 @@ def _run(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return (
         json.loads(notebook.read_text(encoding="utf-8")),
         json.loads((folder / PROVENANCE).read_text(encoding="utf-8")),
+        parameters.read(notebook),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -22,7 +23,7 @@ def page(
 ) -> dict[str, Any]:
     """Return the notebook of a chapter with everything the book adds to it.
 
-    `lines` are the chapter's claims, `defaults` the parameters that its tier file gives, `anchors` further
+    `lines` are the chapter's claims, `defaults` what the tier file gives, `anchors` further
     places that other pages point to. Raises SiteError when one of them is neither a heading, nor a target,
     nor a cell tag of the notebook.
     """
@@ -122,10 +123,13 @@ def run_details(chapter: Chapter, defaults: Mapping[str, Any]) -> str:
 
 def command(chapter: Chapter, defaults: Mapping[str, Any]) -> str:
     """Return the exact command that runs a chapter again with the parameters it ran with."""
-    words = [f"msig run {chapter.name} --tier {chapter.provenance.get('tier', 'quick')}"]
+    tier = chapter.provenance.get("tier", "quick")
+    usual = {**chapter.defaults, **defaults, "tier": tier}
+    words = [f"msig run {chapter.name} --tier {tier}"]
     for name, value in sorted((chapter.provenance.get("parameters") or {}).items()):
-        if name not in defaults or defaults[name] != value:
-            words.append(f"-p {name}={value if isinstance(value, str) else json.dumps(value)}")
+        if name not in usual or usual[name] != value:
+            text = value if isinstance(value, str) else json.dumps(value)
+            words.append(f"-p {shlex.quote(f'{name}={text}')}")
     return " ".join([*words, "--force"])
 
 

@@ -121,7 +121,7 @@ def wrong_after(before: Sequence[float], after: Mapping[str, np.ndarray]) -> Fig
         for k, (name, values) in enumerate(after.items()):
             ax.plot(before, values, marker=MARKS[k], ms=4, color=f"C{k}", label=name)
         ax.set(
-            xlabel="wrong pseudo labels before", ylabel="wrong after", xlim=(-0.01, 0.51), ylim=(-0.02, 1.02)
+            xlabel="wrong pseudo labels before", ylabel="wrong after", xlim=(-0.01, 0.51), ylim=(-0.02, 0.8)
         )
         ax.legend(fontsize=8, loc="upper left")
     return fig

@@ -116,6 +116,7 @@ def solve_block(
     alpha = np.empty((n_labels, n), np.float64)
     size = np.zeros(n_labels, np.int64)
     null = np.zeros((n_labels, 2))
+    goal = np.full(n_labels, 0.1)  # how exactly the next round is solved
     rng = np.empty(1, np.uint64)
     tile = np.zeros((V, n_labels), np.float32)
     bias = np.zeros(n_labels, np.float32)
@@ -134,11 +135,9 @@ def solve_block(
         for c in range(width):
             k = open_labels[c]
             rng[0] = np.uint64(size[k] + 1)
-            # The first solutions only choose documents, so they may be coarse.
-            goal = max(tol, 0.1) if r < 2 else 0.5 * tol
             size[k] = _solve(
                 indptr, indices, data, sqnorm, docs[k], sign[k], alpha[k], size[k], W[k], null[k],
-                C, goal, max_epochs, rng,
+                C, goal[k], max_epochs, rng,
             )  # fmt: skip
             bias[c] = W[k, V]
         for f in range(V):
@@ -152,11 +151,12 @@ def solve_block(
                 flags[pos_docs[i]] |= 1
             for i in range(size[k]):
                 flags[docs[k, i]] |= 2
-            missing = 0
+            missing, worst = 0, 0.0
             for doc in range(n):
                 if not flags[doc] & 2 and (
                     scores[doc, c] < 1.0 - tol if flags[doc] & 1 else scores[doc, c] > tol - 1.0
                 ):
+                    worst = max(worst, 1.0 - scores[doc, c] if flags[doc] & 1 else 1.0 + scores[doc, c])
                     docs[k, size[k] + missing] = doc
                     missing += 1
             admitted = max(first, size[k])
@@ -180,12 +180,13 @@ def solve_block(
             for i in range(size[k]):
                 flags[docs[k, i]] = 0
             rounds[k] = r + 1
-            unfinished = missing > 0 or r < 2
-            if r >= 1 and null[k, 0] > 0:
+            unfinished = missing > 0 or goal[k] > 0.5 * tol or null[k, 0] > 0
+            # While documents are still missing by far, an exact solution without them is wasted.
+            goal[k] = min(max(0.2 * worst, 0.5 * tol), 0.1)
+            if r > 0 and null[k, 0] > 0:
                 # The stand-in for all other documents has done its work: from here on only real ones count.
                 null[k, 0] = 0.0
                 W[k, V] += null[k, 1]
-                unfinished = unfinished or null[k, 1] > 0
                 null[k, 1] = 0.0
             if unfinished:
                 open_labels[still] = k

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from msig_lib.stats import ranking
+from msig_lib.stats import holm, macro_t_test, ranking
 from msig_lib.xmtc.data import Part, XMTCData
 from msig_lib.xmtc.ranking import top_k as ranking_topk
 
@@ -74,3 +76,19 @@ def nearest_neighbours(
         chosen = sparse.csr_array((weights.ravel(), (rows, nearest.ravel())), shape=similar.shape)
         out[start : start + block] = (chosen @ labels).toarray()
     return out
+
+
+def significance_marks(
+    values: Mapping[str, np.ndarray], references: Mapping[str, str], level: float = 0.05
+) -> dict[str, str]:
+    """Return for each method the marks of the references it beats (figure 2.3's * and †).
+
+    `values[method]` float [labels] is F1 of each label; `references` maps a mark to a method. One-sided macro
+    t-tests over labels, Holm-adjusted over all of them together.
+    """
+    pairs = [(m, mark) for m in values for mark, other in references.items() if m not in references.values()]
+    p = [macro_t_test(values[m], values[references[mark]]).pvalue for m, mark in pairs]
+    marks = {m: "" for m in values}
+    for (method, mark), adjusted in zip(pairs, holm(np.array(p))):
+        marks[method] += mark if adjusted < level else ""
+    return marks

@@ -22,6 +22,9 @@ from msig_lib.lm.top_layers import TopLayers
 from msig_lib.xmtc.model import LabelClassifier, score
 from msig_lib.xmtc.train import LabelSampler, TrainSettings, batch_loss, parameter_groups
 
+# ours: the heads go on from where they were, at a quarter to a third of their first rates
+HEAD = TrainSettings(learning_rate=3e-4, vector_rate=5e-4)
+
 
 @dataclass(frozen=True)
 class FineTuneSettings:
@@ -32,8 +35,8 @@ class FineTuneSettings:
     batch: int = 64  # ours: documents a step
     label_texts: int | None = 32  # ours: label texts a step with gradient, positives first; None = all
     refresh: int = 120  # ours: steps after which the other label texts are encoded anew
-    encoder_rate: float = 2e-4  # ours: Adam, the encoder's layers
-    head: TrainSettings = field(default_factory=TrainSettings)  # poolers, label vectors, subset and loss
+    encoder_rate: float = 1e-4  # ours: Adam, the encoder's layers
+    head: TrainSettings = HEAD  # poolers, label vectors, subset and loss
 
     def __post_init__(self) -> None:
         for name in ("layers", "steps", "batch", "refresh"):
@@ -128,7 +131,7 @@ class _Source:
     def documents(self, rows: np.ndarray) -> Tensor:
         if self.document_bank is not None:
             return self.document_bank[rows]
-        return self.top(*self.document_states.batch(rows))
+        return self._encode(self.document_states, rows)
 
     def labels(self, subset: Tensor, wanted: Tensor, limit: int | None, generator: torch.Generator) -> Tensor:
         """Return embeddings of `subset` [m, dim]; up to `limit` of them, positives first, carry gradients."""
@@ -137,9 +140,15 @@ class _Source:
         order = torch.randperm(len(subset), generator=generator)
         positive = wanted.amax(0)[order] > 0
         order = torch.cat([order[positive], order[~positive]])[:limit]
-        fresh = self.top(*self.label_states.batch(subset[order].numpy()))
+        fresh = self._encode(self.label_states, subset[order].numpy())
         self.label_bank[subset[order]] = fresh.detach()
         return self.label_bank[subset].index_put((order,), fresh)
+
+    def _encode(self, states: TokenStates, rows: np.ndarray) -> Tensor:
+        # the layers may be on a GPU; the heads are small and stay on the CPU, gradients cross back
+        values, mask = states.batch(rows)
+        device = next(self.top.parameters()).device
+        return self.top(values.to(device), mask.to(device)).cpu()
 
 
 def _like_lengths(

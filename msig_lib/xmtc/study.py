@@ -8,25 +8,35 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
 
 from msig_lib.lm.encoder import SentenceEncoder
 from msig_lib.xmtc import evaluate, finetune, ranking, signal, svm, train
-from msig_lib.xmtc.data import XMTCData
+from msig_lib.xmtc.data import Part, XMTCData
 from msig_lib.xmtc.features import Features
 
 FUSION_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5)
-"""Weights tried for a dense logit beside an SVM score; ours, chosen among on the development set."""
+"""Weights tried for added scores beside an SVM's; ours, chosen among on the development set."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense method: `kind` 'dual' (DE-ret, DEPL), 'classifier' or 'joint' (DEPL+cls), and its label text."""
+
+    kind: str
+    n_words: int = 16  # thesis 2.5.5: the best length of its ablation
+    words: str = "svm"  # whose words: 'svm', or the controls 'mean' and 'random'
 
 
 class Study:
     """The methods of chapter 2 on one data set.
 
-    `data` holds the three splits, `encoder` the frozen sentence encoder. Every matrix of scores is float32
-    [documents of the part, L]. Nothing reads the test part but `scores(..., part="test")`.
+    `data` holds the three splits, `encoder` the frozen sentence encoder. Scores are float32 [documents of the
+    part, L]. Fitting reads the training part, choices read dev, and only scores of "test" read the test part.
     """
 
     def __init__(
@@ -42,6 +52,14 @@ class Study:
         self.data, self.encoder, self.threads, self.max_tokens = data, encoder, threads, max_tokens
         self.settings = settings or train.TrainSettings()
         self.svm_settings = svm_settings or svm.SVMSettings()
+        self.methods: dict[str, Dense] = {}
+        self.models: dict[tuple[str, int], train.Trained] = {}
+        self.embed = lru_cache(maxsize=None)(self._embed)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The three splits by name."""
+        return {"train": self.data.train, "dev": self.data.dev, "test": self.data.test}
 
     @cached_property
     def features(self) -> Features:
@@ -50,9 +68,8 @@ class Study:
 
     @cached_property
     def sparse(self) -> dict:
-        """tf-idf matrices of the three parts, csr float32."""
-        parts = {"train": self.data.train, "dev": self.data.dev, "test": self.data.test}
-        return {name: self.features.transform(part.texts) for name, part in parts.items()}
+        """tf-idf matrices of the parts, csr float32."""
+        return {name: self.features.transform(part.texts) for name, part in self.parts.items()}
 
     @cached_property
     def svm(self) -> svm.SparseLinear:
@@ -70,12 +87,13 @@ class Study:
 
     @cached_property
     def documents(self) -> dict[str, np.ndarray]:
-        """Sentence embeddings of the three parts, float32 [n, dim]."""
-        parts = {"train": self.data.train, "dev": self.data.dev, "test": self.data.test}
-        return {name: self.encoder.encode(p.texts, max_tokens=self.max_tokens) for name, p in parts.items()}
+        """Sentence embeddings of the parts, float32 [n, dim]."""
+        return {
+            name: self.encoder.encode(p.texts, max_tokens=self.max_tokens) for name, p in self.parts.items()
+        }
 
-    def describe(self, n_words: int = 16, *, words: str = "svm", seed: int = 0) -> signal.Descriptions:
-        """Return label descriptions of `n_words` words: the SVM's, another label's or the mean document's."""
+    def describe(self, n_words: int = 16, words: str = "svm") -> signal.Descriptions:
+        """Return label descriptions with the SVM's words, or for 'mean' and 'random' a control's."""
         names, vocabulary = self.data.label_names, self.features.words
         if words == "svm":
             return signal.describe_labels(self.svm, vocabulary, names, n_words=n_words)
@@ -84,112 +102,106 @@ class Study:
                 self.sparse["train"], self.data.train.labels, vocabulary, names, n_words=n_words
             )
         if words == "random":
-            return signal.random_keywords(self.describe(n_words), seed=seed)
+            return signal.random_keywords(self.describe(n_words), seed=0)
         raise ValueError(f"words is {words!r}, expected 'svm', 'mean' or 'random'")
 
-    def embed(self, descriptions: signal.Descriptions) -> np.ndarray:
+    def _embed(self, n_words: int = 16, words: str = "svm") -> np.ndarray:
         """Return the frozen encoder's embedding of every label text, float32 [L, dim] (eq. 2.2)."""
-        return self.encoder.encode(descriptions.texts, max_tokens=64)
+        return self.encoder.encode(self.describe(n_words, words).texts, max_tokens=64)
 
-    def fit(self, kind: str, seed: int, labels: np.ndarray | None = None) -> train.Trained:
-        """Train 'dual' (DE-ret, DEPL), 'classifier' or 'joint' (DEPL+cls) on the frozen embeddings."""
-        common = {
+    def fit(self, methods: Mapping[str, Dense], seeds: Sequence[int]) -> None:
+        """Train every method for every seed on the same frozen embeddings, and keep the models."""
+        for name, method in methods.items():
+            self.methods[name] = method
+            for seed in seeds:
+                self.models[name, seed] = self._fit(method, seed)
+
+    def _fit(self, method: Dense, seed: int) -> train.Trained:
+        options = {
             "seed": seed,
             "hard": self.hard_negatives,
             "settings": self.settings,
             "threads": self.threads,
         }
         documents, targets = self.documents["train"], self.data.train.labels
-        if kind == "classifier":
-            return train.train_classifier(documents, targets, **common)
-        fit = {"dual": train.train_dual_encoder, "joint": train.train_joint}.get(kind)
-        if fit is None or labels is None:
-            raise ValueError(
-                f"kind is {kind!r}, expected 'classifier', or 'dual' or 'joint' with label embeddings"
-            )
-        return fit(documents, labels, targets, **common)
+        if method.kind == "classifier":
+            return train.train_classifier(documents, targets, **options)
+        fit = {"dual": train.train_dual_encoder, "joint": train.train_joint}[method.kind]
+        return fit(documents, self.embed(method.n_words, method.words), targets, **options)
+
+    def scores(self, method: str, part: str, seed: int | None = None) -> np.ndarray:
+        """Return the scores of a trained method (with its seed) or of one that trains nothing dense.
+
+        The latter are: svm; popularity; neighbours (tf-idf) and neighbours_dense (encoder); frozen_names and
+        frozen_keywords (the untrained encoder's cosine). Raises KeyError for a method not fitted.
+        """
+        if method in self.methods:
+            text = self.methods[method]
+            labels = None if text.kind == "classifier" else self.embed(text.n_words, text.words)
+            return self.models[method, seed].score(self.documents[part], labels)
+        if method == "svm":
+            return self.svm.decision_function(self.sparse[part])
+        if method == "popularity":
+            return evaluate.popularity(self.data, len(self.parts[part]))
+        if method in ("neighbours", "neighbours_dense"):
+            space = self.documents if method == "neighbours_dense" else self.sparse
+            return evaluate.nearest_neighbours(space["train"], space[part], self.data.train.labels)
+        words = {"frozen_names": 0, "frozen_keywords": 16}.get(method)
+        if words is None:
+            raise KeyError(f"method {method!r} was not fitted; fitted: {', '.join(self.methods) or 'none'}")
+        return self.documents[part] @ self.embed(words).T
+
+    def fuse(self, methods: Sequence[str], seed: int | None = None) -> np.ndarray:
+        """Return the test scores of methods added up, each weight chosen on dev after the one before."""
+        base = {part: self.scores(methods[0], part, seed) for part in ("dev", "test")}
+        for method in methods[1:]:
+            more = {part: self.scores(method, part, seed) for part in ("dev", "test")}
+            found = {w: self.tail_f1(base["dev"] + np.float32(w) * more["dev"]) for w in FUSION_WEIGHTS}
+            weight = np.float32(max(found, key=lambda w: (found[w], -w)))
+            base = {part: base[part] + weight * more[part] for part in base}
+        return base["test"]
+
+    def tail_f1(self, dev_scores: np.ndarray) -> float:
+        """Return tail F1@5 on dev, the measure by which this chapter chooses anything."""
+        found = evaluate.summary(ranking.top_k(dev_scores, 5), self.data.dev, self.data)
+        return found.get(f"tail_f1@{evaluate.F1_K}", 0.0)
 
     def tune(
-        self,
-        start: train.Trained,
-        descriptions: signal.Descriptions | None,
-        *,
-        seed: int,
-        free: bool,
-        settings: finetune.FineTuneSettings | None = None,
+        self, method: str, seed: int, *, free: bool, settings: finetune.FineTuneSettings | None = None
     ) -> np.ndarray:
-        """Train `start` further with the encoder's top layers free or frozen; return its test scores.
+        """Train a fitted method further with the encoder's top layers free or frozen; return its test scores.
 
-        Same documents, steps and batches either way, so that only the encoder's freedom differs. `start` itself
-        stays as it is. `descriptions` None is the classifier.
+        Same start, documents, steps and batches either way: only the encoder's freedom differs.
         """
         settings = settings or finetune.FineTuneSettings()
-        layer = self.encoder.layers - settings.layers
-        states = {p: self._states(p, layer) for p in ("train", "test")}
-        texts = None
-        if descriptions is not None:
-            texts = self.encoder.token_states(descriptions.texts, layer=layer, max_tokens=64)
+        layer, text = self.encoder.layers - settings.layers, self.methods[method]
+        states = {
+            part: self.encoder.token_states(self.parts[part].texts, layer=layer, max_tokens=self.max_tokens)
+            for part in ("train", "test")
+        }
+        labels = None
+        if text.kind != "classifier":
+            texts = self.describe(text.n_words, text.words).texts
+            labels = self.encoder.token_states(texts, layer=layer, max_tokens=64)
         tuned = finetune.fine_tune(
-            copy.deepcopy(start.model),
+            copy.deepcopy(self.models[method, seed].model),
             self.encoder,
             states["train"],
             self.data.train.labels,
-            texts,
+            labels,
             seed=seed,
             tune=free,
             hard=self.hard_negatives,
             settings=settings,
             threads=self.threads,
         )
-        return tuned.score(states["test"], texts)
+        return tuned.score(states["test"], labels)
 
-    def _states(self, part: str, layer: int):
-        texts = getattr(self.data, part).texts
-        return self.encoder.token_states(texts, layer=layer, max_tokens=self.max_tokens)
-
-    def untrained(self, labels: np.ndarray, part: str) -> np.ndarray:
-        """Return the frozen encoder's cosine between documents and label texts: no training at all."""
-        return self.documents[part] @ labels.T
-
-    def sparse_scores(self, part: str) -> np.ndarray:
-        """Return the SVM's scores."""
-        return self.svm.decision_function(self.sparse[part])
-
-    def neighbours(self, part: str, *, dense: bool = False) -> np.ndarray:
-        """Return nearest-neighbour scores on tf-idf or on the frozen embeddings."""
-        known = self.documents["train"] if dense else self.sparse["train"]
-        asked = self.documents[part] if dense else self.sparse[part]
-        return evaluate.nearest_neighbours(known, asked, self.data.train.labels)
-
-    def fusion_weight(self, base: np.ndarray, added: np.ndarray) -> float:
-        """Return the weight of `added` beside `base` (scores on dev) with the best tail F1@5 on dev."""
-        found = {w: self.tail_f1(base + np.float32(w) * added) for w in FUSION_WEIGHTS}
-        return max(found, key=lambda w: (found[w], -w))
-
-    def tail_f1(self, dev_scores: np.ndarray) -> float:
-        """Return tail F1@5 on dev, the measure by which this chapter chooses anything."""
-        topk = ranking.top_k(dev_scores, 5)
-        return evaluate.summary(topk, self.data.dev, self.data)[f"tail_f1@{evaluate.F1_K}"]
-
-    def fuse(self, dev: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> tuple[np.ndarray, list[float]]:
-        """Add scores one after the other, each with the weight that dev chooses; return (test, weights)."""
-        base_dev, base, weights = dev[0], test[0], [1.0]
-        for more_dev, more in zip(dev[1:], test[1:]):
-            weights.append(self.fusion_weight(base_dev, more_dev))
-            base_dev = base_dev + np.float32(weights[-1]) * more_dev
-            base = base + np.float32(weights[-1]) * more
-        return base, weights
-
-
-def record(
-    log, scores: np.ndarray, study: Study, *, method: str, seed: int | None, data: str
-) -> Mapping[str, float]:
-    """Record every metric of one method's test scores in `log` (a results log) and return the means."""
-    topk = ranking.top_k(scores, 5)
-    means = {}
-    for name, values in evaluate.metrics(topk, study.data.test, study.data).items():
-        means[name] = log.add(name, values, seed=seed, method=method, data=data)
-    return means
+    def record(self, log, scores: np.ndarray, *, method: str, seed: int | None = None) -> None:
+        """Add every metric of one method's test scores to `log`, a table of results."""
+        topk = ranking.top_k(scores, 5)
+        for name, values in evaluate.metrics(topk, self.data.test, self.data).items():
+            log.add(name, values, seed=seed, method=method, data=self.data.name)
 
 
 def measure_cost(study: Study, sizes: Sequence[int], *, seed: int) -> pd.DataFrame:
@@ -198,7 +210,7 @@ def measure_cost(study: Study, sizes: Sequence[int], *, seed: int) -> pd.DataFra
     One row a size (those beyond the label set are left out). The dual encoder reads label names alone.
     """
     order = np.random.default_rng(seed).permutation(len(study.data.label_names))
-    names = study.embed(study.describe(0))
+    names = study.embed(0)
     rows = []
     for size in (n for n in sizes if n <= len(order)):
         keep = np.sort(order[:size])

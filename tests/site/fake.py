@@ -72,9 +72,10 @@ def notebook() -> dict:
     new = nbformat.v4
     cells = [
         new.new_markdown_cell("# Extreme multi-label text classification\n\nKeywords as label descriptions."),
-        new.new_code_cell("seeds = [0, 1]", metadata={"tags": ["parameters"]}),
+        new.new_code_cell("seeds = [0]\nn_words = 8\nepochs = 3", metadata={"tags": ["parameters"]}),
         new.new_markdown_cell(
-            "## The problem\n\nInline $a^2 + b^2$ and {cite:t}`zhang2023depl`.\n\n$$\ny = Wx\n$$"
+            "## The problem\n\nInline $a^2 + b^2$ and {cite:t}`zhang2023depl`, drawn by {py:mod}`msig_lib.display`.\n\n"
+            "$$\ny = Wx\n$$"
         ),
         new.new_markdown_cell("## Results\n\n### Where it breaks"),
     ]
@@ -107,7 +108,7 @@ def run(folder: Path) -> Path:
         "tier": "quick",
         "key": "0123456789abcdef" * 4,
         "commit": {"id": "c0ffee" * 6 + "abcd", "dirty": False},
-        "parameters": {"seeds": [0, 1], "n_words": 16},
+        "parameters": {"seeds": [0, 1], "n_words": 16, "epochs": 3},
         "seeds": [0, 1],
         "data": {"docstrings": "ab" * 32},
         "python": "3.11.9",

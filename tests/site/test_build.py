@@ -49,8 +49,14 @@ def test_chapter_ends_with_claims_and_run_details(book):
         "torch 2.13.0",
     ):
         assert piece in page
-    # seeds are the tier's own, so only the changed parameter is part of the command
+    # epochs is the notebook's own and seeds the tier's, so only the changed parameter is part of the command
     assert f"msig run {fake.CHAPTER} --tier quick -p n_words=16 --force" in page
+
+
+def test_our_names_are_code_and_nothing_of_thebe_is_left(book):
+    page = text(book, f"{fake.CHAPTER}.html")
+    assert re.search(r"<code[^>]*>(<span[^>]*>)?msig_lib\.display", page)
+    assert "unpkg" not in page and "x-thebe-config" not in page
 
 
 def test_every_claim_links_to_the_cell_that_measured_it(book):

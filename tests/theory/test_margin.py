@@ -61,6 +61,14 @@ def test_tail_bounds(m, tau):
     assert margin.loss(m, tau) <= high * (1 + 1e-12)
 
 
+def test_at_temperature_one_the_dropped_term_dominates():
+    """(3.27) keeps log(1 + e^m) - m, about e^-m, and drops m e^-m."""
+    m = np.array([5.0, 10.0, 20.0])
+    kept = np.log1p(np.exp(-m))
+    assert np.all(margin.loss(m, 1.0) / kept > m)
+    np.testing.assert_allclose(margin.loss(m, 0.1) / kept, 1, atol=1e-9)
+
+
 @given(st.floats(1e-3, 20), st.floats(0.05, 2.0), st.sampled_from([-1.0, 1.0]), st.floats(0.01, 100))
 def test_single_score_grows_for_temperatures_up_to_two(d, tau, sign, rate):
     assert abs(margin.step_alone(sign * d, tau, rate)) > d * (1 - 1e-12)

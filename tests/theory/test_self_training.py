@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msig_lib.theory import checks
 from msig_lib.theory import self_training as st2
+from msig_lib.theory.margin import contrastive_loss
 
 POINTS, LABELS = st2.blobs(st2.World(), np.random.default_rng(0))
 
@@ -43,6 +45,14 @@ def test_entropy_and_density_fall():
     entropy = st2.mean_entropy(path, POINTS)
     assert entropy[0] <= np.log(2) and entropy[-1] < 0.1 * entropy[0]
     assert st2.near_boundary(path[-1], POINTS, 0.3) < st2.near_boundary(path[0], POINTS, 0.3)
+
+
+def test_entropy_is_a_mean_and_the_loss_a_sum():
+    """Eq. (3.7) lacks 1/N: at tau = 1 the summed loss is N times the conditional entropy."""
+    w = np.array([0.7, -0.2])
+    scores = torch.tensor(np.column_stack([POINTS @ w, np.zeros(len(POINTS))]))
+    summed = float(contrastive_loss(scores, 1.0, detached=False))
+    assert summed == pytest.approx(len(POINTS) * float(st2.mean_entropy(w, POINTS)))
 
 
 def test_too_many_wrong_labels_are_refused():
