@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from msig_lib.display import MUTED, style
+from msig_lib.display import COLOURS, MUTED, style
 from msig_lib.theory import margin, max_margin, self_training
 
 MARKS = "osv^Dx"
@@ -20,14 +20,14 @@ def loss_and_slope(taus: Sequence[float]) -> list[Figure]:
     with style():
         first, ax = plt.subplots()
         for k, tau in enumerate(taus):
-            ax.plot(d, margin.loss(d, tau), color=f"C{k}", label=f"τ = {tau:g}")
+            ax.plot(d, margin.loss(d, tau), color=COLOURS[k], label=f"τ = {tau:g}")
         ax.plot(d, margin.sharp_loss(d), color=MUTED, ls="--", lw=1.2, label="τ → 0")
         ax.set(xlabel="score d", ylabel="loss (nats)")
         ax.legend()
         second, ax = plt.subplots()
         for k, tau in enumerate(taus):
-            ax.plot(d, margin.slope(d, tau), color=f"C{k}", label=f"τ = {tau:g}")
-            ax.plot(d, margin.slope(d, tau, detached=True), color=f"C{k}", ls=":")
+            ax.plot(d, margin.slope(d, tau), color=COLOURS[k], label=f"τ = {tau:g}")
+            ax.plot(d, margin.slope(d, tau, detached=True), color=COLOURS[k], ls=":")
         ax.axhline(0, color=MUTED, lw=1)
         ax.set(xlabel="score d", ylabel="dℓ/dd (dotted: Q fixed)")
         ax.legend()
@@ -38,8 +38,8 @@ def temperature_range(taus: np.ndarray, live: np.ndarray, held: np.ndarray) -> F
     """Draw the share of scores d > 0 that one step pushes outwards, against the temperature."""
     with style():
         fig, ax = plt.subplots()
-        ax.plot(taus, live, color="C0", label="gradient through Q")
-        ax.plot(taus, held, color="C1", ls="--", label="Q held fixed")
+        ax.plot(taus, live, color=COLOURS[0], label="gradient through Q")
+        ax.plot(taus, held, color=COLOURS[1], ls="--", label="Q held fixed")
         ax.axvspan(0, 1, color=MUTED, alpha=0.15, lw=0)
         ax.set(xlabel="temperature τ (shaded: the thesis's range)", ylabel="share of scores whose |d| grows")
         ax.legend()
@@ -57,14 +57,14 @@ def directions(points: np.ndarray, arrows: Mapping[str, np.ndarray]) -> Figure:
             ax.plot(
                 [-across[0], across[0]],
                 [-across[1], across[1]],
-                color=f"C{k}",
+                color=COLOURS[k],
                 lw=1.2,
                 ls=("-", "--", ":")[k],
             )
             ax.annotate(
-                "", u * reach * 0.6, (0, 0), arrowprops={"arrowstyle": "->", "color": f"C{k}", "lw": 2}
+                "", u * reach * 0.6, (0, 0), arrowprops={"arrowstyle": "->", "color": COLOURS[k], "lw": 2}
             )
-            ax.plot([], [], color=f"C{k}", ls=("-", "--", ":")[k], label=name)
+            ax.plot([], [], color=COLOURS[k], ls=("-", "--", ":")[k], label=name)
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="z₁", ylabel="z₂")
         ax.legend(fontsize=8, loc="lower left")
     return fig
@@ -77,7 +77,7 @@ def rate(radii: np.ndarray, errors: Mapping[str, np.ndarray], gap: float, count:
         bound = [max_margin.direction_error_bound(b, gap, count) for b in radii]
         ax.loglog(radii, bound, color=MUTED, ls="--", label="bound of the theorem")
         for k, (name, values) in enumerate(errors.items()):
-            ax.loglog(radii, np.maximum(values, 1e-9), color=f"C{k}", marker=MARKS[k], ms=4, label=name)
+            ax.loglog(radii, np.maximum(values, 1e-9), color=COLOURS[k], marker=MARKS[k], ms=4, label=name)
         ax.set(xlabel="radius B", ylabel="distance of w_B / B to the SVM", ylim=(1e-4, 8))
         ax.legend(fontsize=8)
     return fig
@@ -89,7 +89,7 @@ def angle_of_descent(iterations: np.ndarray, degrees: Mapping[str, np.ndarray]) 
         fig, ax = plt.subplots(figsize=(4.8, 3.3))
         for k, (name, values) in enumerate(degrees.items()):
             ls = ("-", "--", ":")[k // 3]
-            ax.loglog(iterations, np.maximum(values, 1e-3), color=f"C{k}", ls=ls, label=name)
+            ax.loglog(iterations, np.maximum(values, 1e-3), color=COLOURS[k], ls=ls, label=name)
         ax.set(xlabel="iteration", ylabel="angle to the SVM (degrees)")
         ax.legend(fontsize=8)
     return fig
@@ -101,11 +101,11 @@ def self_training_frame(
     """Draw one frame of the explorer: the classes, the boundary before (dashed) and after (solid)."""
     with style():
         fig, ax = plt.subplots(figsize=(4.0, 3.3))
-        for value, mark, colour in ((1.0, "o", "C0"), (-1.0, "s", "C1")):
+        for value, mark, colour in ((1.0, "o", COLOURS[0]), (-1.0, "s", COLOURS[1])):
             part = points[labels == value]
             ax.plot(part[:, 0], part[:, 1], mark, color=colour, ms=3, mew=0, alpha=0.8)
         wrong = (points @ end) * labels <= 0
-        ax.plot(points[wrong, 0], points[wrong, 1], "x", color="C3", ms=5, mew=1)
+        ax.plot(points[wrong, 0], points[wrong, 1], "x", color=COLOURS[3], ms=5, mew=1)
         for w, ls in ((start, "--"), (end, "-")):
             u = w / np.linalg.norm(w)
             ax.plot([-5 * u[1], 5 * u[1]], [5 * u[0], -5 * u[0]], color=MUTED, ls=ls, lw=1.6)
@@ -119,7 +119,7 @@ def wrong_after(before: Sequence[float], after: Mapping[str, np.ndarray]) -> Fig
         fig, ax = plt.subplots()
         ax.plot([0, 0.5], [0, 0.5], color=MUTED, lw=1, ls="--")
         for k, (name, values) in enumerate(after.items()):
-            ax.plot(before, values, marker=MARKS[k], ms=4, color=f"C{k}", label=name)
+            ax.plot(before, values, marker=MARKS[k], ms=4, color=COLOURS[k], label=name)
         ax.set(
             xlabel="wrong pseudo labels before", ylabel="wrong after", xlim=(-0.01, 0.51), ylim=(-0.02, 0.8)
         )
@@ -138,7 +138,7 @@ def entropy_view(
         ax.plot(
             steps,
             self_training.mean_entropy(path, points),
-            color="C0",
+            color=COLOURS[0],
             lw=3,
             alpha=0.5,
             label="entropy H(C | X)",
@@ -147,7 +147,7 @@ def entropy_view(
             ax.plot(
                 steps,
                 margin.loss(scores, tau).mean(axis=1),
-                color=f"C{k + 1}",
+                color=COLOURS[k + 1],
                 ls="--",
                 label=f"loss, τ = {tau:g}",
             )
@@ -156,7 +156,7 @@ def entropy_view(
         second, ax = plt.subplots()
         for k, (w, name) in enumerate(((path[0], "before"), (path[-1], "after"))):
             away = np.abs(points @ w) / np.linalg.norm(w)
-            ax.hist(away, bins=np.linspace(0, 3, 25), color=f"C{k}", alpha=0.55, label=name)
+            ax.hist(away, bins=np.linspace(0, 3, 25), color=COLOURS[k], alpha=0.55, label=name)
         ax.axvline(distance, color=MUTED, ls="--", lw=1)
         ax.set(xlabel="distance to the boundary", ylabel="points")
         ax.legend()

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from msig_lib.display import MUTED, style
+from msig_lib.display import COLOURS, MUTED, style
 from msig_lib.theory import jl, keyword_bound, random_projection
 
 FORMS = {
@@ -27,6 +27,7 @@ def _widths(ax: plt.Axes, widths: Sequence[int]) -> None:
     ax.xaxis.set_major_locator(FixedLocator(list(widths)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.tick_params(axis="x", rotation=45)
     ax.set_xlabel("embedding width d")
 
 
@@ -39,10 +40,12 @@ def exact_law(measured: pd.DataFrame) -> Figure:
         fig, ax = plt.subplots()
         grid = np.linspace(0, 0.8, 161)
         for k, (d, rows) in enumerate(measured.groupby("d")):
-            ax.plot(grid, random_projection.error_probability(grid, int(d)), color=f"C{k}", label=f"d = {d}")
+            ax.plot(
+                grid, random_projection.error_probability(grid, int(d)), color=COLOURS[k], label=f"d = {d}"
+            )
             seen = rows[rows.share > 0]
             bars = np.array([seen.share - seen.low, seen.high - seen.share])
-            ax.errorbar(seen.cosine, seen.share, yerr=bars, fmt="o", color=f"C{k}", ms=3.5)
+            ax.errorbar(seen.cosine, seen.share, yerr=bars, fmt="o", color=COLOURS[k], ms=3.5)
         ax.set(yscale="log", ylim=(1e-5, 1), xlabel="cosine of document and keyword difference",
                ylabel="probability of an error")  # fmt: skip
         ax.legend()
@@ -61,12 +64,14 @@ def jl_against_width(measured: pd.DataFrame, gamma: float) -> Figure:
             widths,
             [min(float(jl.stated_bound(gamma, d)), 1.0) for d in widths],
             "--",
-            color="C1",
+            color=COLOURS[1],
             label="4 exp(−γ²d/8)",
         )
-        ax.plot(widths, [jl.chi_square_bound(gamma, d) for d in widths], ":", color="C2", label="χ² bound")
+        ax.plot(
+            widths, [jl.chi_square_bound(gamma, d) for d in widths], ":", color=COLOURS[2], label="χ² bound"
+        )
         for k, (cosine, rows) in enumerate(measured.groupby("cosine")):
-            colour = ("C0", "C3", "C4")[k]
+            colour = (COLOURS[0], COLOURS[3], COLOURS[4])[k]
             exact = [float(jl.failure_probability(gamma, cosine, d)) for d in widths]
             ax.plot(widths, exact, color=colour, label=f"exact, cosine {cosine:g}")
             seen = rows[rows.share > 0]
@@ -74,23 +79,22 @@ def jl_against_width(measured: pd.DataFrame, gamma: float) -> Figure:
             ax.errorbar(seen.d, seen.share, yerr=bars, fmt="o", color=colour, ms=3.5)
         _widths(ax, widths)
         ax.set(yscale="log", ylim=(1e-5, 1.5), ylabel=f"P(deviation ≥ {gamma:g})")
-        ax.tick_params(axis="x", rotation=45)
         ax.legend(fontsize=8)
     return fig
 
 
 def jl_range(dimension: int) -> Figure:
     """Draw the exact failure probability of a = b over the stated bound, against gamma (above 0: false)."""
-    gamma = np.linspace(0.05, 3.2, 300)
+    gamma = np.linspace(0.05, 9, 600)
     with style():
         fig, ax = plt.subplots()
         for k, d in enumerate((1, 8, dimension)):
             exact = jl.failure_probability(gamma, 1.0, d)
             ratio = np.log10(np.maximum(exact, 1e-300)) - np.log10(jl.stated_bound(gamma, d))
-            ax.plot(gamma, np.clip(ratio, -12, 30), color=f"C{k}", label=f"d = {d}")
+            ax.plot(gamma, np.clip(ratio, -12, 30), color=COLOURS[k], label=f"d = {d}")
         ax.axhline(0, color=MUTED, lw=1)
         ax.axvline(jl.largest_gamma(), color=MUTED, lw=1, ls="--")
-        ax.axvspan(0, 0.8, color="C2", alpha=0.15, lw=0)
+        ax.axvspan(0, 0.8, color=COLOURS[2], alpha=0.15, lw=0)
         ax.set(ylim=(-6, 8), xlabel="γ", ylabel="log₁₀(exact / stated bound)")
         ax.legend()
     return fig
@@ -107,7 +111,7 @@ def required_margins(widths: Sequence[int], data: Sequence[str]) -> list[Figure]
                 ax.plot(
                     widths,
                     [keyword_bound.required_margin(m, d, form) for d in widths],
-                    color=f"C{k}",
+                    color=COLOURS[k],
                     label=name,
                 )
             ax.axhspan(1, 4, color=MUTED, alpha=0.18, lw=0)
@@ -125,9 +129,9 @@ def real_margins(values: Mapping[str, np.ndarray], needed: Mapping[str, float]) 
         fig, ax = plt.subplots()
         for k, (name, numbers) in enumerate(values.items()):
             ordered = np.sort(numbers)
-            ax.plot(ordered, np.linspace(0, 1, len(ordered)), color=f"C{k}", label=name)
+            ax.plot(ordered, np.linspace(0, 1, len(ordered)), color=COLOURS[k], label=name)
         for k, (name, number) in enumerate(needed.items()):
-            ax.axvline(number, color=f"C{len(values) + k}", ls="--", lw=1.4, label=name)
+            ax.axvline(number, color=COLOURS[len(values) + k], ls="--", lw=1.4, label=name)
         ax.set(xlabel="margin", ylabel="share of pairs below", xlim=(-0.05, max(*needed.values()) * 1.08))
         ax.legend(fontsize=8)
     return fig
@@ -143,7 +147,7 @@ def four_ways(pairs: pd.DataFrame, edges: Sequence[float]) -> Figure:
         centre = grouped.cosine.mean()[grouped.size() >= 30]
         for k, name in enumerate(column for column in pairs if column != "cosine"):
             mean = grouped[name].mean().loc[centre.index]
-            ax.plot(centre, np.maximum(mean, 2e-5), color=f"C{k}", marker=marks[k], label=name)
+            ax.plot(centre, np.maximum(mean, 2e-5), color=COLOURS[k], marker=marks[k], label=name)
         ax.set(yscale="log", ylim=(1.5e-5, 2), xlabel="cosine of document and keyword difference",
                ylabel="share of wrong pairs")  # fmt: skip
         ax.legend(fontsize=8)
@@ -178,10 +182,10 @@ def any_error(dimension: int, labels: int, margin: float, delta: float, simulate
             (("thesis", "theorem 3"), ("non-negative", "constant 18"), ("exact", "exact pairs, union"))
         ):
             bound = keyword_bound.union_bound(grid, labels, dimension, form)
-            ax.plot(grid, np.minimum(bound, 1), color=f"C{k + 1}", ls=("--", "-.", ":")[k], label=label)
+            ax.plot(grid, np.minimum(bound, 1), color=COLOURS[k + 1], ls=("--", "-.", ":")[k], label=label)
         true = _any_error_curve(dimension, labels, tuple(grid))
-        ax.plot(grid, true, color="C0", label="exact")
-        ax.plot(max(margin - delta, 0), simulated, "o", color="C0", ms=7, label="simulated here")
+        ax.plot(grid, true, color=COLOURS[0], label="exact")
+        ax.plot(max(margin - delta, 0), simulated, "o", color=COLOURS[0], ms=7, label="simulated here")
         ax.set(xlabel="ε − δ", ylabel="P(any error)", ylim=(-0.03, 1.06), xlim=(0, 1.02))
         ax.legend(fontsize=8, loc="upper right" if dimension * (margin - delta) ** 2 > 8 else "center right")
     return fig

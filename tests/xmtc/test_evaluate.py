@@ -11,9 +11,11 @@ from msig_lib.xmtc.data import Part, XMTCData
 @pytest.fixture
 def data() -> XMTCData:
     rng = np.random.default_rng(0)
+
     def part(n):
         labels = (rng.random((n, 30)) < np.linspace(0.02, 0.6, 30)).astype(np.float32)
         return Part([f"text {i}" for i in range(n)], sparse.csr_matrix(labels), np.arange(n))
+
     return XMTCData("random", [f"l{i}" for i in range(30)], part(60), part(20), part(40))
 
 
