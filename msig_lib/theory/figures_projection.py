@@ -90,7 +90,8 @@ def jl_range(dimension: int) -> Figure:
         fig, ax = plt.subplots()
         for k, d in enumerate((1, 8, dimension)):
             exact = jl.failure_probability(gamma, 1.0, d)
-            ratio = np.log10(np.maximum(exact, 1e-300)) - np.log10(jl.stated_bound(gamma, d))
+            bound = np.log10(4) - gamma**2 * d / 8 / np.log(10)
+            ratio = np.where(exact > 1e-290, np.log10(np.maximum(exact, 1e-300)) - bound, np.nan)
             ax.plot(gamma, np.clip(ratio, -12, 30), color=COLOURS[k], label=f"d = {d}")
         ax.axhline(0, color=MUTED, lw=1)
         ax.axvline(jl.largest_gamma(), color=MUTED, lw=1, ls="--")
@@ -132,7 +133,7 @@ def real_margins(values: Mapping[str, np.ndarray], needed: Mapping[str, float]) 
             ax.plot(ordered, np.linspace(0, 1, len(ordered)), color=COLOURS[k], label=name)
         for k, (name, number) in enumerate(needed.items()):
             ax.axvline(number, color=COLOURS[len(values) + k], ls="--", lw=1.4, label=name)
-        ax.set(xlabel="margin", ylabel="share of pairs below", xlim=(-0.05, max(*needed.values()) * 1.08))
+        ax.set(xlabel="margin", ylabel="share of pairs below", xlim=(-0.05, max(needed.values()) * 1.08))
         ax.legend(fontsize=8)
     return fig
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -54,6 +54,7 @@ class Study:
         self.svm_settings = svm_settings or svm.SVMSettings()
         self.methods: dict[str, Dense] = {}
         self.models: dict[tuple[str, int], train.Trained] = {}
+        self.tuned: dict[str, train.TrainSettings] = {}
         self.embed = lru_cache(maxsize=None)(self._embed)
 
     @property
@@ -109,25 +110,53 @@ class Study:
         """Return the frozen encoder's embedding of every label text, float32 [L, dim] (eq. 2.2)."""
         return self.encoder.encode(self.describe(n_words, words).texts, max_tokens=64)
 
+    def choose_rates(
+        self, methods: Mapping[str, Dense], factors: Sequence[float], *, seed: int
+    ) -> pd.DataFrame:
+        """Choose for every method the factor on all learning rates with the best tail F1@5 on dev.
+
+        The same factors for all methods, so each has the same budget of trials. Returns tail F1@5 on dev, one
+        row a method and one column a factor; `fit` uses what was chosen.
+        """
+        found: dict[str, dict[float, float]] = {}
+        for name, method in methods.items():
+            found[name] = {}
+            for factor in factors:
+                s = self.settings
+                self.tuned[name] = replace(
+                    s, learning_rate=factor * s.learning_rate, vector_rate=factor * s.vector_rate
+                )
+                model = self._fit(name, method, seed)
+                found[name][factor] = self.tail_f1(
+                    model.score(self.documents["dev"], self._label_text(method))
+                )
+            best = max(found[name], key=found[name].__getitem__)
+            self.tuned[name] = replace(
+                s, learning_rate=best * s.learning_rate, vector_rate=best * s.vector_rate
+            )
+        return pd.DataFrame(found).T
+
     def fit(self, methods: Mapping[str, Dense], seeds: Sequence[int]) -> None:
-        """Train every method for every seed on the same frozen embeddings, and keep the models."""
+        """Train every method for every seed on the same frozen embeddings, and keep the models.
+
+        A method without rates of its own (`choose_rates`) has those of 'depl', of which it is a variant.
+        """
         for name, method in methods.items():
             self.methods[name] = method
             for seed in seeds:
-                self.models[name, seed] = self._fit(method, seed)
+                self.models[name, seed] = self._fit(name, method, seed)
 
-    def _fit(self, method: Dense, seed: int) -> train.Trained:
-        options = {
-            "seed": seed,
-            "hard": self.hard_negatives,
-            "settings": self.settings,
-            "threads": self.threads,
-        }
+    def _fit(self, name: str, method: Dense, seed: int) -> train.Trained:
+        settings = self.tuned.get(name, self.tuned.get("depl", self.settings))
+        options = {"seed": seed, "hard": self.hard_negatives, "settings": settings, "threads": self.threads}
         documents, targets = self.documents["train"], self.data.train.labels
         if method.kind == "classifier":
             return train.train_classifier(documents, targets, **options)
         fit = {"dual": train.train_dual_encoder, "joint": train.train_joint}[method.kind]
-        return fit(documents, self.embed(method.n_words, method.words), targets, **options)
+        return fit(documents, self._label_text(method), targets, **options)
+
+    def _label_text(self, method: Dense) -> np.ndarray | None:
+        return None if method.kind == "classifier" else self.embed(method.n_words, method.words)
 
     def scores(self, method: str, part: str, seed: int | None = None) -> np.ndarray:
         """Return the scores of a trained method (with its seed) or of one that trains nothing dense.
@@ -136,8 +165,7 @@ class Study:
         frozen_keywords (the untrained encoder's cosine). Raises KeyError for a method not fitted.
         """
         if method in self.methods:
-            text = self.methods[method]
-            labels = None if text.kind == "classifier" else self.embed(text.n_words, text.words)
+            labels = self._label_text(self.methods[method])
             return self.models[method, seed].score(self.documents[part], labels)
         if method == "svm":
             return self.svm.decision_function(self.sparse[part])
