@@ -26,7 +26,7 @@ from msig_lib.site.ledger import Entry
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LAST_PROBLEMS = 15
-NOT_PAGES = ("claims", "recorded", "errata*.yml", "chapters.yml")
+NOT_PAGES = ("claims", "recorded", "errata.yml", "chapters.yml")
 
 
 def build(project: Project, runs: Mapping[str, Path], tier: str, verdicts: Iterable[Verdict]) -> Path:

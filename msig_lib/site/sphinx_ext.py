@@ -16,6 +16,16 @@ def _note_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
             return
 
 
+def _number_proofs(app: Any, doctree: nodes.document, docname: str) -> None:
+    """Give proofs ids of their own: sphinx-proof calls each one `proof`, and HTML wants every id once."""
+    seen: dict[str, int] = {}
+    for node in doctree.findall(nodes.Element):
+        for place, name in enumerate(node.get("ids", ())):
+            if name in ("proof", "proof-content"):
+                seen[name] = seen.get(name, 0) + 1
+                node["ids"][place] = f"{name}-{seen[name]}"
+
+
 def _without_thebe(app: Any) -> None:
     """Silence sphinx-thebe, which Jupyter Book always loads: its script points to another host and fails."""
     for event, listeners in list(app.events.listeners.items()):
@@ -37,4 +47,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", _without_thebe)
     app.connect("missing-reference", _name_code)
     app.connect("doctree-resolved", _note_formulas)
+    app.connect("doctree-resolved", _number_proofs)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

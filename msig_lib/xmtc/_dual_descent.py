@@ -39,7 +39,7 @@ def _solve(indptr, indices, data, sqnorm, docs, sign, alpha, size, w, null, C, t
         while i >= 0:
             # One step of a random permutation, drawn as the sweep goes down.
             rng[0] = rng[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
-            j = np.int64((rng[0] >> np.uint64(33)) % np.uint64(i + 1))
+            j = np.int64(((rng[0] >> np.uint64(33)) * np.uint64(i + 1)) >> np.uint64(31))
             doc, y, a = docs[j], sign[j], alpha[j]
             docs[j], sign[j], alpha[j] = docs[i], sign[i], alpha[i]
             docs[i], sign[i], alpha[i] = doc, y, a
@@ -55,10 +55,10 @@ def _solve(indptr, indices, data, sqnorm, docs, sign, alpha, size, w, null, C, t
                 docs[live], sign[live], alpha[live] = doc, y, 0.0
             else:
                 worst = max(worst, abs(gradient))
-                new = max(a - gradient / (sqnorm[doc] + 1.0 + diag), 0.0)
-                step = (new - a) * y
-                alpha[i] = new
-                if step != 0.0:
+                if abs(gradient) > 0.1 * tol:  # a smaller step would not be missed
+                    new = max(a - gradient / (sqnorm[doc] + 1.0 + diag), 0.0)
+                    step = (new - a) * y
+                    alpha[i] = new
                     for p in range(start, stop):
                         w[indices[p]] += step * data[p]
                     w[V] += step
@@ -85,6 +85,36 @@ def _score(indptr, indices, data, tile, bias, width, out):
             weights = tile[indices[p]]
             for k in range(width):
                 row[k] += x * weights[k]
+
+
+@njit(cache=True, nogil=True)
+def _violations(pos_ptr, pos_docs, docs, size, labels, scores):
+    """Turn scores f into -y f, so that above -1 violates the margin, and -inf for documents in the list."""
+    for c, k in enumerate(labels):
+        for i in range(pos_ptr[k], pos_ptr[k + 1]):
+            scores[pos_docs[i], c] = -scores[pos_docs[i], c]
+        for i in range(size[k]):
+            scores[docs[k, i], c] = -np.inf
+
+
+@njit(cache=True, nogil=True)
+def _admit(found, violation, count):
+    """Move the `count` documents of `found` with the largest violation to its front; return the largest + 1."""
+    if len(found) == 0:
+        return 0.0
+    values = violation[found]
+    worst = 1.0 + values.max()
+    if count < len(found):
+        least = np.partition(values, len(found) - count)[len(found) - count]
+        equal = count - np.sum(values > least)
+        kept = 0
+        for i in range(len(found)):
+            if values[i] == least:
+                equal -= 1
+            if values[i] > least or (values[i] == least and equal >= 0):
+                found[kept] = found[i]
+                kept += 1
+    return worst
 
 
 @njit(cache=True, nogil=True)
@@ -121,7 +151,7 @@ def solve_block(
     tile = np.zeros((V, n_labels), np.float32)
     bias = np.zeros(n_labels, np.float32)
     scores = np.empty((n, n_labels), np.float32)
-    flags = np.zeros(n, np.int8)  # bit 1: positive, bit 2: in the list
+    missing = np.zeros(n_labels, np.int64)
     open_labels = np.arange(n_labels)
     width = n_labels
     for k in range(n_labels):
@@ -144,43 +174,28 @@ def solve_block(
             for c in range(width):
                 tile[f, c] = W[open_labels[c], f]
         _score(indptr, indices, data, tile, bias, width, scores)
+        _violations(pos_ptr, pos_docs, docs, size, open_labels[:width], scores)
+        missing[:] = 0
+        for doc in range(n):
+            for c in range(width):
+                if scores[doc, c] > tol - 1.0:
+                    k = open_labels[c]
+                    docs[k, size[k] + missing[k]] = doc
+                    missing[k] += 1
         still = 0
         for c in range(width):
             k = open_labels[c]
-            for i in range(pos_ptr[k], pos_ptr[k + 1]):
-                flags[pos_docs[i]] |= 1
-            for i in range(size[k]):
-                flags[docs[k, i]] |= 2
-            missing, worst = 0, 0.0
-            for doc in range(n):
-                if not flags[doc] & 2 and (
-                    scores[doc, c] < 1.0 - tol if flags[doc] & 1 else scores[doc, c] > tol - 1.0
-                ):
-                    worst = max(worst, 1.0 - scores[doc, c] if flags[doc] & 1 else 1.0 + scores[doc, c])
-                    docs[k, size[k] + missing] = doc
-                    missing += 1
-            admitted = max(first, size[k])
-            if missing > admitted:
-                violation = np.empty(missing, np.float32)
-                for i in range(missing):
-                    doc = docs[k, size[k] + i]
-                    violation[i] = -scores[doc, c] if flags[doc] & 1 else scores[doc, c]
-                order = np.argsort(-violation, kind="mergesort")[:admitted]
-                chosen = docs[k, size[k] : size[k] + missing][order]
-                docs[k, size[k] : size[k] + admitted] = chosen
-            else:
-                admitted = missing
-            for i in range(size[k], size[k] + admitted):
-                sign[k, i] = 1 if flags[docs[k, i]] & 1 else -1
-                alpha[k, i] = 0.0
             n_active[k] = size[k]
+            admitted = min(missing[k], max(first, size[k]))
+            worst = _admit(docs[k, size[k] : size[k] + missing[k]], scores[:, c], admitted)
+            positives = pos_docs[pos_ptr[k] : pos_ptr[k + 1]]
+            for i in range(size[k], size[k] + admitted):
+                at = np.searchsorted(positives, docs[k, i])
+                sign[k, i] = 1 if at < len(positives) and positives[at] == docs[k, i] else -1
+                alpha[k, i] = 0.0
             size[k] += admitted
-            for i in range(pos_ptr[k], pos_ptr[k + 1]):
-                flags[pos_docs[i]] = 0
-            for i in range(size[k]):
-                flags[docs[k, i]] = 0
             rounds[k] = r + 1
-            unfinished = missing > 0 or goal[k] > 0.5 * tol or null[k, 0] > 0
+            unfinished = missing[k] > 0 or goal[k] > 0.5 * tol or null[k, 0] > 0
             # While documents are still missing by far, an exact solution without them is wasted.
             goal[k] = min(max(0.2 * worst, 0.5 * tol), 0.1)
             if r > 0 and null[k, 0] > 0:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from msig_lib.display import style
+from msig_lib.display import COLOURS, style
 from msig_lib.stats import Interval
 from msig_lib.xmtc.data import XMTCData
 from msig_lib.xmtc.signal import Descriptions
@@ -77,7 +77,7 @@ def description(found: Descriptions, label: int) -> Figure:
     words, weights = found.words[label], found.weights[label]
     with style():
         fig, ax = plt.subplots(figsize=(4.4, 0.22 * max(len(words), 1) + 0.7))
-        ax.barh(range(len(words)), weights, color="C0", height=0.7)
+        ax.barh(range(len(words)), weights, color=COLOURS[0], height=0.7)
         ax.set_yticks(range(len(words)), words)
         ax.invert_yaxis()
         ax.set(xlabel="weight in the SVM", title=found.names[label])
@@ -91,8 +91,10 @@ def frequency(data: XMTCData) -> Figure:
     with style():
         fig, ax = plt.subplots()
         tail = counts <= 9
-        ax.loglog(rank[~tail], counts[~tail], drawstyle="steps-post", label="head: 10 or more")
-        ax.loglog(rank[tail], counts[tail], drawstyle="steps-post", label="tail: 1 to 9")
+        ax.loglog(
+            rank[~tail], counts[~tail], drawstyle="steps-post", color=COLOURS[1], label="head: 10 or more"
+        )
+        ax.loglog(rank[tail], counts[tail], drawstyle="steps-post", color=COLOURS[0], label="tail: 1 to 9")
         ax.set(xlabel="label, by frequency", ylabel="training documents")
         ax.legend()
     return fig
@@ -105,8 +107,8 @@ def interval_bars(
     with style():
         fig, ax = plt.subplots(figsize=(4.6, 0.28 * len(rows) + 0.8))
         for y, (method, value) in enumerate(rows.items()):
-            ax.plot([value.lo, value.hi], [y, y], color="C0", lw=2)
-            ax.plot(value.estimate, y, "o", color="C0")
+            ax.plot([value.lo, value.hi], [y, y], color=COLOURS[0], lw=2)
+            ax.plot(value.estimate, y, "o", color=COLOURS[0])
             if marks and marks.get(method):
                 ax.annotate(marks[method], (value.hi, y), xytext=(4, -3), textcoords="offset points")
         ax.set_yticks(range(len(rows)), [NAMES.get(m, m) for m in rows])
@@ -122,7 +124,15 @@ def binned(frames: Mapping[str, pd.DataFrame]) -> Figure:
     with style():
         fig, ax = plt.subplots(figsize=(4.6, 3.2))
         for k, (method, frame) in enumerate(frames.items()):
-            ax.plot(frame["rank"], frame["f1"], f"C{k}-", marker="osv^D"[k % 5], ms=3, label=NAMES[method])
+            ax.plot(
+                frame["rank"],
+                frame["f1"],
+                "-",
+                color=COLOURS[k % len(COLOURS)],
+                marker="osv^D"[k % 5],
+                ms=3,
+                label=NAMES[method],
+            )
         ax.set(xlabel="label rank, rare to common", ylabel="F1@5, mean of the bin")
         ax.legend()
     return fig
@@ -136,10 +146,10 @@ def lengths(curves: Mapping[str, Sequence[tuple[int, Interval]]], reference: Map
             x = np.arange(len(points)) + 0.06 * k
             y = np.array([p.estimate for _, p in points])
             err = np.array([[p.estimate - p.lo for _, p in points], [p.hi - p.estimate for _, p in points]])
-            ax.errorbar(x, y, err, color=f"C{k}", marker="o", ms=4, capsize=2, label=name)
+            ax.errorbar(x, y, err, color=COLOURS[k], marker="o", ms=4, capsize=2, label=name)
             ax.set_xticks(range(len(points)), [str(n) for n, _ in points])
         for k, (name, value) in enumerate(reference.items()):
-            ax.axhline(value, color=f"C{k + 3}", ls="--", lw=1, label=name)
+            ax.axhline(value, color=COLOURS[k + 3], ls="--", lw=1, label=name)
         ax.set(xlabel="generated words in a description", ylabel="tail F1@5")
         ax.set_ylim(bottom=0)
         ax.legend()
@@ -156,7 +166,7 @@ def frozen_or_tuned(rows: Mapping[str, Mapping[str, Interval]], *, label: str) -
             err = np.array(
                 [[p.estimate - p.lo for p in pair.values()], [p.hi - p.estimate for p in pair.values()]]
             )
-            ax.errorbar(x, y, err, color=f"C{k}", marker="o", capsize=3, label=name)
+            ax.errorbar(x, y, err, color=COLOURS[k], marker="o", capsize=3, label=name)
             ax.set_xticks(range(len(pair)), list(pair))
         ax.set_xlim(-0.4, len(pair) - 0.6)
         ax.set(ylabel=label)
@@ -169,7 +179,15 @@ def cost(frame: pd.DataFrame) -> Figure:
     with style():
         fig, ax = plt.subplots()
         for k, column in enumerate(c for c in frame.columns if c != "labels"):
-            ax.loglog(frame["labels"], frame[column], f"C{k}-", marker="osv^"[k % 4], ms=4, label=column)
+            ax.loglog(
+                frame["labels"],
+                frame[column],
+                "-",
+                color=COLOURS[k % len(COLOURS)],
+                marker="osv^"[k % 4],
+                ms=4,
+                label=column,
+            )
         ax.set(xlabel="labels", ylabel="seconds, two threads")
         ax.legend()
     return fig

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from msig_lib.xmtc.svm import SparseLinear
 
-CHUNK_MB = 32  # ours: the working memory of a ranking; larger is slower, for it leaves the cache
+CHUNK_MB = 16  # ours: the working memory of a ranking; larger is slower, for it leaves the cache
 _DOCUMENTS = 1024  # ours: documents scored together, so that their scores are ranked while still in the cache
 
 

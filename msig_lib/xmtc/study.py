@@ -23,6 +23,10 @@ FUSION_WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Weights tried for added scores beside an SVM's; ours, chosen among on the development set."""
 
 
+LABEL_TOKENS = 96
+"""Tokens of a label text that the encoder reads; ours, enough for 32 words."""
+
+
 @dataclass(frozen=True)
 class Dense:
     """A dense method: `kind` 'dual' (DE-ret, DEPL), 'classifier' or 'joint' (DEPL+cls), and its label text."""
@@ -108,7 +112,7 @@ class Study:
 
     def _embed(self, n_words: int = 16, words: str = "svm") -> np.ndarray:
         """Return the frozen encoder's embedding of every label text, float32 [L, dim] (eq. 2.2)."""
-        return self.encoder.encode(self.describe(n_words, words).texts, max_tokens=64)
+        return self.encoder.encode(self.describe(n_words, words).texts, max_tokens=LABEL_TOKENS)
 
     def choose_rates(
         self, methods: Mapping[str, Dense], factors: Sequence[float], *, seed: int
@@ -120,31 +124,33 @@ class Study:
         """
         found: dict[str, dict[float, float]] = {}
         for name, method in methods.items():
-            found[name] = {}
+            found[name], kept = {}, {}
             for factor in factors:
-                s = self.settings
-                self.tuned[name] = replace(
-                    s, learning_rate=factor * s.learning_rate, vector_rate=factor * s.vector_rate
-                )
-                model = self._fit(name, method, seed)
-                found[name][factor] = self.tail_f1(
-                    model.score(self.documents["dev"], self._label_text(method))
-                )
-            best = max(found[name], key=found[name].__getitem__)
-            self.tuned[name] = replace(
-                s, learning_rate=best * s.learning_rate, vector_rate=best * s.vector_rate
-            )
+                self.tuned[name] = kept[factor] = self._scaled(factor)
+                model = self.models[name, seed] = self._fit(name, method, seed)
+                scores = model.score(self.documents["dev"], self._label_text(method))
+                found[name][factor] = self.tail_f1(scores)
+                if found[name][factor] == max(found[name].values()):
+                    best, best_model = factor, model
+            self.methods[name], self.tuned[name], self.models[name, seed] = method, kept[best], best_model
         return pd.DataFrame(found).T
 
     def fit(self, methods: Mapping[str, Dense], seeds: Sequence[int]) -> None:
         """Train every method for every seed on the same frozen embeddings, and keep the models.
 
-        A method without rates of its own (`choose_rates`) has those of 'depl', of which it is a variant.
+        A method without rates of its own (`choose_rates`) has those of 'depl', of which it is a variant. Models
+        that exist already stay. Raises ValueError when a name stands for another method already.
         """
         for name, method in methods.items():
-            self.methods[name] = method
+            if self.methods.setdefault(name, method) != method:
+                raise ValueError(f"{name!r} is {self.methods[name]} already: give {method} another name")
             for seed in seeds:
-                self.models[name, seed] = self._fit(name, method, seed)
+                if (name, seed) not in self.models:
+                    self.models[name, seed] = self._fit(name, method, seed)
+
+    def _scaled(self, factor: float) -> train.TrainSettings:
+        s = self.settings
+        return replace(s, learning_rate=factor * s.learning_rate, vector_rate=factor * s.vector_rate)
 
     def _fit(self, name: str, method: Dense, seed: int) -> train.Trained:
         settings = self.tuned.get(name, self.tuned.get("depl", self.settings))
@@ -210,7 +216,7 @@ class Study:
         labels = None
         if text.kind != "classifier":
             texts = self.describe(text.n_words, text.words).texts
-            labels = self.encoder.token_states(texts, layer=layer, max_tokens=64)
+            labels = self.encoder.token_states(texts, layer=layer, max_tokens=LABEL_TOKENS)
         tuned = finetune.fine_tune(
             copy.deepcopy(self.models[method, seed].model),
             self.encoder,

@@ -41,6 +41,7 @@ class Benchmark:
     check: Callable[[Any, Any], str]
     prepare: Callable[[], None] = lambda: None
     warm: Callable[[], Any] = lambda: None
+    repeats: int = 3
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(peer/ours|ours/peer) (>=|<=) [0-9.]+", self.asked):

@@ -96,6 +96,11 @@ def test_choices_read_dev_and_never_test(study):
     assert np.array_equal(mine.fuse(["svm", "depl"], 0), other.fuse(["svm", "depl"], 0))
 
 
+def test_a_name_stands_for_one_method(study):
+    with pytest.raises(ValueError, match="'depl' is .* already"):
+        study.fit({"depl": Dense("dual", 2)}, [0])
+
+
 def test_chosen_rates_are_used_and_start_no_further_than_asked(study):
     made = Study(study.data, study.encoder, settings=study.settings)
     table = made.choose_rates({"depl": Dense("dual", 4)}, [0.5, 4.0], seed=0)
