@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from msig_lib.lm.encoder import SentenceEncoder
+from msig_lib.lm.threads import torch_threads
 from msig_lib.xmtc import evaluate, finetune, ranking, signal, svm, train
 from msig_lib.xmtc.data import Part, XMTCData
 from msig_lib.xmtc.features import Features
@@ -122,17 +124,23 @@ class Study:
         The same factors for all methods, so each has the same budget of trials. Returns tail F1@5 on dev, one
         row a method and one column a factor; `fit` uses what was chosen.
         """
+        jobs = [
+            (method, self._scaled(factor), seed) for name, method in methods.items() for factor in factors
+        ]
+        trials = iter(self._fit(jobs))
         found: dict[str, dict[float, float]] = {}
         for name, method in methods.items():
-            found[name], kept = {}, {}
-            for factor in factors:
-                self.tuned[name] = kept[factor] = self._scaled(factor)
-                model = self.models[name, seed] = self._fit(name, method, seed)
-                scores = model.score(self.documents["dev"], self._label_text(method))
-                found[name][factor] = self.tail_f1(scores)
-                if found[name][factor] == max(found[name].values()):
-                    best, best_model = factor, model
-            self.methods[name], self.tuned[name], self.models[name, seed] = method, kept[best], best_model
+            made = {factor: next(trials) for factor in factors}
+            found[name] = {
+                factor: self.tail_f1(model.score(self.documents["dev"], self._label_text(method)))
+                for factor, model in made.items()
+            }
+            best = max(made, key=found[name].__getitem__)
+            self.methods[name], self.tuned[name], self.models[name, seed] = (
+                method,
+                self._scaled(best),
+                made[best],
+            )
         return pd.DataFrame(found).T
 
     def fit(self, methods: Mapping[str, Dense], seeds: Sequence[int]) -> None:
@@ -144,22 +152,30 @@ class Study:
         for name, method in methods.items():
             if self.methods.setdefault(name, method) != method:
                 raise ValueError(f"{name!r} is {self.methods[name]} already: give {method} another name")
-            for seed in seeds:
-                if (name, seed) not in self.models:
-                    self.models[name, seed] = self._fit(name, method, seed)
+        rates = {name: self.tuned.get(name, self.tuned.get("depl", self.settings)) for name in methods}
+        wanted = [(name, seed) for name in methods for seed in seeds if (name, seed) not in self.models]
+        jobs = [(methods[name], rates[name], seed) for name, seed in wanted]
+        self.models.update(zip(wanted, self._fit(jobs)))
 
     def _scaled(self, factor: float) -> train.TrainSettings:
         s = self.settings
         return replace(s, learning_rate=factor * s.learning_rate, vector_rate=factor * s.vector_rate)
 
-    def _fit(self, name: str, method: Dense, seed: int) -> train.Trained:
-        settings = self.tuned.get(name, self.tuned.get("depl", self.settings))
-        options = {"seed": seed, "hard": self.hard_negatives, "settings": settings, "threads": self.threads}
-        documents, targets = self.documents["train"], self.data.train.labels
-        if method.kind == "classifier":
-            return train.train_classifier(documents, targets, **options)
-        fit = {"dual": train.train_dual_encoder, "joint": train.train_joint}[method.kind]
-        return fit(documents, self._label_text(method), targets, **options)
+    def _fit(self, jobs: Sequence[tuple[Dense, train.TrainSettings, int]]) -> list[train.Trained]:
+        """Train several models at once, one thread each: the steps are too small to share between threads."""
+        hard, documents, targets = self.hard_negatives, self.documents["train"], self.data.train.labels
+        texts = {method: self._label_text(method) for method, _, _ in jobs}
+
+        def one(job: tuple[Dense, train.TrainSettings, int]) -> train.Trained:
+            method, settings, seed = job
+            options = {"seed": seed, "hard": hard, "settings": settings}
+            if method.kind == "classifier":
+                return train.train_classifier(documents, targets, **options)
+            fit = {"dual": train.train_dual_encoder, "joint": train.train_joint}[method.kind]
+            return fit(documents, texts[method], targets, **options)
+
+        with torch_threads(1), ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(one, jobs))
 
     def _label_text(self, method: Dense) -> np.ndarray | None:
         return None if method.kind == "classifier" else self.embed(method.n_words, method.words)

@@ -110,7 +110,7 @@ def fit_one_vs_all(
     margin by more than `tol`. At first one document without words stands for all others, with their number as
     its weight, so that the bias is right before any negative is known; it is removed before the last rounds, so
     the solution is that of all documents. The result does not depend on `threads`. Working memory is about
-    550 bytes a document and 400 bytes a feature for each thread, at the default block.
+    550 bytes a document and 650 bytes a feature for each thread, at the default block.
 
     A label without positives gets zero weights and `bias_without_positives`: -inf, never predicted; set it to
     about -1, the score of a far document, to let a dense model that knows the label's text decide in a fusion.

@@ -74,8 +74,9 @@ def test_an_unfitted_method_is_named(study):
 
 
 def test_same_seed_same_scores_and_seeds_differ(study):
-    again = study._fit("depl", study.methods["depl"], 0).score(study.documents["test"], study.embed(4, "svm"))
-    assert np.array_equal(again, study.scores("depl", "test", 0))
+    again = Study(study.data, study.encoder, settings=study.settings, threads=2)
+    again.fit({"depl": Dense("dual", 4)}, [1, 0])
+    assert np.array_equal(again.scores("depl", "test", 0), study.scores("depl", "test", 0))
     assert not np.array_equal(study.scores("depl", "test", 0), study.scores("depl", "test", 1))
 
 
@@ -97,7 +98,7 @@ def test_choices_read_dev_and_never_test(study):
 
 
 def test_a_name_stands_for_one_method(study):
-    with pytest.raises(ValueError, match="'depl' is .* already"):
+    with pytest.raises(ValueError, match=r"'depl' is .* already"):
         study.fit({"depl": Dense("dual", 2)}, [0])
 
 
