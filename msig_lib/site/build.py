@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 from msig_lib import datasets
-from msig_lib.claims import Erratum, Verdict, errata
+from msig_lib.claims import Erratum, Verdict, errata, recorded
 from msig_lib.project import Project
 from msig_lib.site import chapters as _chapters
-from msig_lib.site import details, ledger, pages
+from msig_lib.site import details, ledger, pages, slower
 from msig_lib.site.chapters import Chapter, SiteError
 from msig_lib.site.check import check
 from msig_lib.site.ledger import Entry
@@ -58,6 +58,7 @@ def assemble(
     names = [chapter.name for chapter in ran]
     defaults = _tier_parameters(project, tier)
     corrections = _errata(project)
+    records = recorded.read(project.recorded) if project.recorded.is_dir() else {}
     places = [place.split("#", 1) for entry in corrections for place in entry.shown_by if "#" in place]
     for chapter in ran:
         own = [line for line in lines if line.chapter == chapter.name]
@@ -67,6 +68,14 @@ def assemble(
             tier=tier,
             defaults=defaults.get(chapter.name, {}),
             anchors=[anchor for name, anchor in places if name == chapter.name],
+            recorded=slower.section(
+                {
+                    t: document
+                    for (name, t), document in records.items()
+                    if name == chapter.name and t != tier
+                },
+                {line.metric for line in own},
+            ),
         )
         _write(target / f"{chapter.name}.ipynb", json.dumps(document, indent=1, ensure_ascii=False))
     intro = target / "intro.md"

@@ -20,12 +20,13 @@ def page(
     tier: str,
     defaults: Mapping[str, Any],
     anchors: Iterable[str] = (),
+    recorded: str = "",
 ) -> dict[str, Any]:
     """Return the notebook of a chapter with everything the book adds to it.
 
     `lines` are the chapter's claims, `defaults` what the tier file gives, `anchors` further
-    places that other pages point to. Raises SiteError when one of them is neither a heading, nor a target,
-    nor a cell tag of the notebook.
+    places that other pages point to, `recorded` a section of earlier numbers. Raises SiteError when an anchor
+    is neither a heading, nor a target, nor a cell tag of the notebook.
     """
     document = json.loads(json.dumps(chapter.notebook))
     wanted = {line.anchor: f"claim {line.id}" for line in lines if line.anchor}
@@ -53,6 +54,8 @@ def page(
     cells.insert(first + 1, _markdown(html.raw(strip(chapter, lines, tier))))
     if tier == "smoke":
         cells.insert(first + 2, _markdown(SMOKE))
+    if recorded:
+        cells.append(_markdown(recorded))
     cells.append(_markdown(f"## Claims of this chapter\n\n{claims(chapter, lines)}"))
     cells.append(_markdown(f"## Run details\n\n{html.raw(run_details(chapter, defaults))}"))
     document["cells"] = cells

@@ -1,0 +1,30 @@
+"""Recorded numbers on a chapter's page."""
+
+import pytest
+
+from msig_lib.site import slower
+
+ROWS = [
+    {"metric": "f1", "value": 0.2, "seed": 0, "n_items": 5, "factors": {"method": "a", "data": "x"}},
+    {"metric": "f1", "value": 0.4, "seed": 1, "n_items": 5, "factors": {"method": "a", "data": "x"}},
+    {"metric": "f1", "value": 0.7, "seed": None, "n_items": 5, "factors": {"method": "b", "data": "y"}},
+    {"metric": "other", "value": 9.0, "seed": 0, "n_items": 5, "factors": {"method": "a", "data": "x"}},
+]
+TOLD = {"commit": {"id": "abcdef0123456789"}, "seconds": 90.0, "seeds": [0, 1], "threads": 2, "hardware": {}}
+
+
+def test_means_are_over_seeds_for_each_data_set():
+    (first, x), (second, y) = slower.means(ROWS, {"f1"})
+    assert (first, second) == (" on x", " on y")
+    assert x.loc["a", "f1"] == pytest.approx(0.3) and list(x.columns) == ["f1"]
+    assert y.loc["b", "f1"] == 0.7
+
+
+def test_a_chapter_without_records_has_no_section():
+    assert slower.section({}, {"f1"}) == ""
+    assert slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, {"unknown"}) == ""
+
+
+def test_the_section_says_that_it_was_not_measured_here():
+    text = slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, {"f1"})
+    assert "Recorded, not measured in this build" in text and "abcdef012345" in text and "0.300" in text
