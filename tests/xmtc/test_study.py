@@ -133,10 +133,8 @@ def test_cost_leaves_out_sizes_beyond_the_labels(study):
 
 def test_significance_marks_only_what_is_better():
     rng = np.random.default_rng(0)
-    base = rng.random(300)
-    marks = significance_marks(
-        {"svm": base, "better": base + 0.1 * rng.random(300), "worse": base - 0.1}, {"*": "svm"}
-    )
+    base, noise = rng.random(300), 0.1 * rng.random(300)
+    marks = significance_marks({"svm": base, "better": base + noise, "worse": base - noise}, {"*": "svm"})
     assert marks == {"svm": "", "better": "*", "worse": ""}
 
 
