@@ -188,6 +188,8 @@ def cost(frame: pd.DataFrame) -> Figure:
                 ms=4,
                 label=column,
             )
-        ax.set(xlabel="labels", ylabel="seconds, two threads")
+        ax.set(xlabel="labels", ylabel="seconds")
+        ax.set_xticks(frame["labels"], [f"{n:,}" for n in frame["labels"]])
+        ax.set_xticks([], minor=True)
         ax.legend()
     return fig
