@@ -25,9 +25,10 @@ ALLOWED = {
     "stats": set(),
     "display": set(),
     "runs": {"datasets"},
-    "claims": {"stats", "runs"},
+    "claims": {"stats", "runs", "datasets"},
     "site": {"runs", "claims", "datasets", "display", "stats"},
-    "cli": {"cli", "cli_data", "cli_claims", "cli_doctor", "runs", "claims", "site", "datasets"},
+    "cli": {"cli", "cli_data", "cli_claims", "cli_doctor", "cli_label", "runs", "claims", "site", "datasets"},
+    "cli_label": {"zeroshot", "lm"},  # a method for the user's own data, loaded when it is called
 }
 MAX_LINES, MAX_CELL = 400, 25
 UNSAFE = {"torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load"}
@@ -64,7 +65,7 @@ def test_rooms_import_only_what_the_plan_allows(path: Path):
     if room in ("__init__", *BASE):
         allowed = BASE
     else:
-        kind = "cli" if room.startswith("cli") else room
+        kind = "cli" if room.startswith("cli") and room not in ALLOWED else room
         assert kind in ALLOWED, f"{name_of(path)}: {room} is no room of architecture.md; add its rule here"
         allowed = ALLOWED[kind] | BASE | {room}
     wrong = sorted(name for name in imported(path) if room_of(name) not in allowed | {"__version__"})

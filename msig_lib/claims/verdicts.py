@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from msig_lib import datasets
 from msig_lib.claims.schema import TIERS, Check, Claim, ClaimError, Comparison, Direction, Side, Tier
 from msig_lib.stats import Interval, paired_interval
 
@@ -105,7 +106,8 @@ def _verdict(
     if tier == "smoke":
         return Verdict(claim, "not attempted", "smoke tier: its numbers mean nothing")
     run = f"msig run {claim.chapter} --tier {claim.tier if _above(claim.tier, tier) else tier}"
-    if claim.chapter in results and not _above(claim.tier, tier):
+    absent = _absent_data(claim, results.get(claim.chapter))
+    if claim.chapter in results and not _above(claim.tier, tier) and absent is None:
         return measure(claim, results[claim.chapter], tier, n_boot)
     stale = ""
     for at in reversed(TIERS):
@@ -115,8 +117,25 @@ def _verdict(
         if numbers.get("test", claim.fingerprint()) == claim.fingerprint():
             return from_recorded(claim, numbers, at)
         stale = f"; the numbers recorded at tier {at} were for another test"
+    if absent and not _above(claim.tier, tier):
+        return Verdict(claim, "not attempted", f"needs the data set {absent}: msig data fetch {absent}{stale}")
     why = f"needs tier {claim.tier}" if _above(claim.tier, tier) else f"{claim.chapter} was not run at {tier}"
     return Verdict(claim, "not attempted", f"{why}: {run}{stale}")
+
+
+def _absent_data(claim: Claim, rows: MeasuredRows | None) -> str | None:
+    """The optional data set that a claim is about and that a run did without, if so.
+
+    A run without any row of a set that *is* at hand is a mistake of the notebook, which `measure` reports.
+    """
+    if rows is None or not isinstance(claim.test, Comparison):
+        return None
+    sides = (claim.test.factors, claim.test.a.factors, claim.test.b.factors)
+    for name in {str(factors["data"]) for factors in sides if "data" in factors}:
+        measured = any(row.factors.get("data") == name for row in getattr(rows, "rows", ()))
+        if not measured and name in datasets.names() and not datasets.available(name)[0]:
+            return name
+    return None
 
 
 def _above(one: Tier, other: str) -> bool:

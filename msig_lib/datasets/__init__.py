@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from msig_lib.datasets import docstrings, eurlex57k, files, xc
+from msig_lib.datasets import charcnn, docstrings, eurlex57k, files, news, topics, xc
 from msig_lib.datasets import manifests as _manifest
 from msig_lib.datasets.files import DataError, DataMismatch, DataNotAvailable, FileState
 from msig_lib.datasets.manifests import DataFile, Manifest, ManifestError
@@ -65,8 +65,26 @@ def _docstrings(_: Manifest, limit: int | None = None) -> LabelledText:
     return docstrings.load(limit=limit)
 
 
+def _topics(_: Manifest, limit: int | None = None) -> LabelledText:
+    return topics.load(limit=limit)
+
+
+def _background(_: Manifest, limit: int | None = None) -> LabelledText:
+    return topics.background(limit=limit)
+
+
+BUILT = {
+    "docstrings": docstrings.CORPUS,
+    "docstring_topics": topics.TOPICS,
+    "docstring_background": topics.BACKGROUND,
+}
 LOADERS: dict[str, Callable] = {
     "docstrings": _docstrings,
+    "docstring_topics": _topics,
+    "docstring_background": _background,
+    "ag_news": news.ag_news,
+    "dbpedia14_subset": news.dbpedia14_subset,
+    **{name: charcnn.load for name in charcnn.FORMATS},
     "eurlex57k": eurlex57k.load,
     "eurlex4k": xc.load,
     "wiki10_31k": xc.load,
@@ -92,7 +110,8 @@ def manifest(name: str) -> Manifest:
 def load(name: str, **options):
     """Return a data set, every file of it verified: LabelledText where a loader exists, else FileSet.
 
-    Options are the loader's (`docstrings`: limit; `eurlex57k`: limit, dev, test, max_words; repository sets:
+    Options are the loader's (built sets: limit; single-label sets: limit, pool, dev, test; `eurlex57k`:
+    limit, dev, test, max_words; repository sets:
     form). In a run (`MSIG_RUN_DIR`) the name and fingerprint are noted in `data.jsonl`. Raises KeyError for
     an unknown name, DataNotAvailable or DataMismatch.
     """
@@ -108,18 +127,27 @@ def load(name: str, **options):
 def fingerprint(name: str) -> str:
     """Return the SHA-256 that stands for a data set in run keys.
 
-    For files it is made of the manifest's hashes, without reading them; for the built corpus, of its content,
-    so that it may have to be built. It does not depend on a loader's options, which are parameters of the
+    For files it is made of the manifest's hashes, without reading them (of optional files, when they are
+    here; a file without a published hash is read once); for a built corpus, of its content, so that it may
+    have to be built. It does not depend on a loader's options, which are parameters of the
     run.
     """
     entry = manifest(name)
-    return docstrings.fingerprint() if entry.kind == "built" else _of_files(entry)
+    return BUILT[name].fingerprint() if entry.kind == "built" else _of_files(entry, record=True)
 
 
-def _of_files(entry: Manifest) -> str:
+def _of_files(entry: Manifest, record: bool = False) -> str:
+    """The fingerprint of a set's files: those it needs, and those optional ones that are here. `record`: a
+    file that is here and whose hash nobody knows yet is hashed, and its hash kept."""
     lines = []
-    for file in entry.required:
+    for file in entry.files:
+        found = files.locate(entry, file) if file.optional or (record and file.trust == "first-use") else None
+        if file.replaces or (file.optional and found is None):
+            continue
         identity = file.identity or files.first_use_sha256(entry, file)
+        if identity is None and found and record:
+            files.check(entry, file, *found)
+            identity = files.first_use_sha256(entry, file)
         if identity is None:
             raise DataNotAvailable(
                 f"{entry.name} has no fingerprint yet: the hash of {file.path} is not known, and is "
@@ -136,7 +164,7 @@ def available(name: str) -> tuple[bool, str]:
     """
     entry = manifest(name)
     if entry.kind == "built":
-        return docstrings.available()
+        return BUILT[name].available()
     places = set()
     try:
         for file in entry.required:
@@ -172,7 +200,7 @@ def states(name: str) -> list[FileState]:
     name."""
     entry = manifest(name)
     if entry.kind == "built":
-        here = docstrings.cached_fingerprint()
+        here = BUILT[name].cached_fingerprint()
         found = ("verified", "cache", here) if here else ("missing", "", "made when it is loaded")
         return [FileState(name, *found)]
     return list(files.states(entry))
@@ -182,7 +210,7 @@ def fetch(name: str) -> dict[str, Path]:
     """Bring all files of a set here (or build it) and return their verified paths by manifest path."""
     entry = manifest(name)
     if entry.kind == "built":
-        docstrings.load()
+        BUILT[name].load()
         return {}
     return files.obtain_all(entry)
 
@@ -214,6 +242,8 @@ def describe() -> pd.DataFrame:
 def _known_fingerprint(entry: Manifest) -> str:
     """The fingerprint if it can be told without building or downloading, else ""."""
     try:
-        return (docstrings.cached_fingerprint() or "") if entry.kind == "built" else _of_files(entry)
+        if entry.kind == "built":
+            return BUILT[entry.name].cached_fingerprint() or ""
+        return _of_files(entry)
     except DataError:
         return ""

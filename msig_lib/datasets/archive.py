@@ -43,6 +43,22 @@ def contents(
 
 
 @contextmanager
+def opened(
+    archive: Path, name: str, *, max_bytes: int = 4 * GIB, max_members: int = 1_000_000
+) -> Iterator[IO[bytes] | None]:
+    """Open the first regular file called `name`, in whatever folder of the archive; None when there is none.
+
+    For large files, which are so read piece by piece and never held whole.
+    """
+    with _damage(archive):
+        members = _members(archive, _Guard(archive, max_bytes, max_members))
+        try:
+            yield next((stream for path, stream in members if path.name == name), None)
+        finally:
+            members.close()
+
+
+@contextmanager
 def _damage(archive: Path) -> Iterator[None]:
     try:
         yield

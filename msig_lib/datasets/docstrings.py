@@ -10,19 +10,13 @@ parser's mistakes.
 from __future__ import annotations
 
 import gc
-import gzip
-import hashlib
-import json
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from msig_lib.cachedir import cache_dir
-from msig_lib.datasets import docparse, neardup, source, text
-from msig_lib.datasets.hashing import aside, sha256_file, write_whole
+from msig_lib.datasets import built, docparse, neardup, source
 from msig_lib.datasets.text import LabelledText, content_fingerprint
 
 # Below this a description says little beyond the name of what it describes, and the 8-word rule for
@@ -105,75 +99,11 @@ def limited(data: LabelledText, limit: int) -> LabelledText:
 def load(limit: int | None = None) -> LabelledText:
     """Return the corpus from the cache, or build it and keep it there; `limit` gives a small fixed part of
     it."""
-    path = _cache_path()
-    data = _read(path) or _store(build(), path)
+    data = CORPUS.load()
     return data if limit is None else limited(data, limit)
 
 
-def fingerprint() -> str:
-    """Return the content fingerprint of the whole corpus (it is built when it is not in the cache)."""
-    return cached_fingerprint() or load().fingerprint
-
-
-def cached_fingerprint() -> str | None:
-    """Return the fingerprint of the corpus in the cache, None when it is not there."""
-    path = _cache_path()
-    if not _verified(path):
-        return None
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        return json.loads(stream.readline())["fingerprint"]
-
-
-def available() -> tuple[bool, str]:
-    """Return whether the corpus can be made here, and why not."""
-    try:
-        source.versions()
-    except source.SourceNotFound as error:
-        return False, str(error)
-    return True, "made from the installed packages"
-
-
-def _cache_path() -> Path:
-    """The cache key: versions of the packages and of Python, and the text of the modules that make the
-    corpus."""
-    pins = source.versions() | {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}
-    digest = hashlib.sha256(json.dumps(pins, sort_keys=True).encode())
-    for module in (source, docparse, neardup, text, sys.modules[__name__]):
-        digest.update(Path(module.__file__).read_bytes())
-    return cache_dir("data") / "docstrings" / f"{digest.hexdigest()[:24]}.json.gz"
-
-
-def _verified(path: Path) -> bool:
-    """Whether the cached corpus is there and has the hash written beside it; a changed one is set aside."""
-    beside = path.with_suffix(".sha256")
-    if not path.is_file() or not beside.is_file():
-        return False
-    actual = sha256_file(path)
-    if actual == beside.read_text(encoding="ascii").strip():
-        return True
-    moved = aside(path, actual)
-    print(
-        f"docstrings: the cached corpus {path.name} has changed; set aside as {moved.name}, building again.",
-        file=sys.stderr,
-    )
-    return False
-
-
-def _read(path: Path) -> LabelledText | None:
-    if not _verified(path):
-        return None
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        head, body = json.loads(stream.readline()), json.loads(stream.readline())
-    split, groups = np.array(body.pop("split")), np.array(body.pop("groups"), dtype=np.int64)
-    return LabelledText(name="docstrings", split=split, groups=groups, **head, **body)
-
-
-def _store(data: LabelledText, path: Path) -> LabelledText:
-    head = {"fingerprint": data.fingerprint, "notes": data.notes}
-    body = {key: getattr(data, key) for key in ("texts", "labels", "label_names", "names", "packages")}
-    body |= {"split": data.split.tolist(), "groups": data.groups.tolist()}
-    lines = (json.dumps(part, ensure_ascii=True) + "\n" for part in (head, body))
-    blob = gzip.compress("".join(lines).encode("ascii"), compresslevel=6, mtime=0)
-    write_whole(path, blob)
-    write_whole(path.with_suffix(".sha256"), (hashlib.sha256(blob).hexdigest() + "\n").encode("ascii"))
-    return data
+# Functions in lambdas, so that a test can put its own in their place.
+CORPUS = built.Built("docstrings", lambda: build(), lambda: source.versions(), sys.modules[__name__])
+fingerprint, cached_fingerprint = CORPUS.fingerprint, CORPUS.cached_fingerprint
+available, _cache_path = CORPUS.available, CORPUS.path

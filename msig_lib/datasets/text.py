@@ -17,7 +17,8 @@ class LabelledText:
 
     `labels[i]` are ascending indices into `label_names`; `split` (n,) holds "train", "dev" or "test";
     `groups` (n,) int64 numbers sets of near-duplicates, none of which straddles a split. `names` says where
-    each text is from. `fingerprint` is the SHA-256 of everything held here.
+    each text is from. `continuations[i]` is what the source says after `texts[i]` ("" for nothing); the list
+    is empty where that is not known. `fingerprint` is the SHA-256 of everything held here.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LabelledText:
     names: list[str] = field(default_factory=list)
     packages: list[str] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    continuations: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -52,6 +54,7 @@ class LabelledText:
             groups=self.groups[chosen] if chosen else self.groups[:0],
             names=[self.names[i] for i in chosen] if self.names else [],
             packages=[self.packages[i] for i in chosen] if self.packages else [],
+            continuations=[self.continuations[i] for i in chosen] if self.continuations else [],
         )
         return replace(part, fingerprint=content_fingerprint(part))
 
@@ -63,10 +66,13 @@ class LabelledText:
 
 
 def content_fingerprint(data: LabelledText) -> str:
-    """Return the SHA-256 of texts, labels, splits, groups and names, independent of how they are stored."""
+    """Return the SHA-256 of texts, labels, splits, groups, names and continuations (where there are any),
+    independent of how they are stored."""
     digest = hashlib.sha256()
     digest.update(json.dumps(data.label_names, ensure_ascii=True).encode())
     names = data.names or [""] * len(data)
     for row in zip(data.texts, data.labels, data.split.tolist(), data.groups.tolist(), names):
         digest.update(json.dumps(row, ensure_ascii=True).encode() + b"\n")
+    for text in data.continuations:  # none: the fingerprint that data without this field always had
+        digest.update(b"+" + json.dumps(text, ensure_ascii=True).encode() + b"\n")
     return digest.hexdigest()

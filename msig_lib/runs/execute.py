@@ -78,6 +78,8 @@ def run(project: Project, job: Job, *, threads: int, force: bool = False, progre
 
     if job.problem:
         raise RunFailed(f"cannot run at tier {job.tier}: {job.problem}")
+    for name, why in job.without.items():
+        progress.say(f"{job.chapter} runs without the optional data set {name}: {why}")
     locks = store.runs_root() / ".locks"
     locks.mkdir(exist_ok=True)
     lock = FileLock(locks / f"{job.chapter}-{job.tier}-{job.key[: store.KEY_LENGTH]}.lock")
@@ -225,6 +227,8 @@ def _undeclared(job: Job, used: Path) -> str | None:
     extra = sorted({json.loads(line)["name"] for line in lines if line.strip()} - set(job.data))
     if not extra:
         return None
+    if came := sorted(set(extra) & set(job.without)):
+        return f"used {', '.join(came)}, which was not here when the run began\n  run it again"
     needed = ", ".join(sorted({*job.data, *extra}))
     return (
         f"used data that it does not declare: {', '.join(extra)}\n"

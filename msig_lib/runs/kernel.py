@@ -18,6 +18,7 @@ from msig_lib.project import Project
 from msig_lib.runs.results import ENV as RUN_DIR
 
 NAME = "python3"
+MIRROR = "MSIG_DATA_MIRROR"
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -37,7 +38,10 @@ def default_threads() -> int:
 
 def environment(project: Project, run_dir: Path, threads: int) -> dict[str, str]:
     """Return the variables that a kernel gets on top of the caller's."""
+    mirror = os.environ.get(MIRROR)
     return {
+        # A relative folder means the caller's, where the run's key was made, not the kernel's.
+        **({MIRROR: str(Path(mirror).expanduser().resolve())} if mirror else {}),
         RUN_DIR: str(run_dir),
         cachedir.ENV: str(cachedir.cache_root()),
         projects.ENV: str(project.root),

@@ -15,6 +15,11 @@ from msig_lib.project import Project
 from msig_lib.runs import imports, parameters
 from msig_lib.runs import notebook as nb
 
+
+class NotHere(MsigError):
+    """Raised for a data set that exists but is neither in the mirror nor in the cache."""
+
+
 FORMAT = 1  # of a run directory; a change makes every notebook run again
 
 
@@ -23,6 +28,8 @@ class Job:
     """One notebook to run at one tier; `problem` tells why it cannot be run.
 
     `own`: the parameters are the tier's own, so the results may stand for the tier in book and ledger.
+    `data` are the fingerprints of the data sets that the notebook may load; `without` says of each optional
+    set that is not at hand why it is not.
     """
 
     chapter: str
@@ -35,6 +42,7 @@ class Job:
     key: str = ""
     problem: str | None = None
     own: bool = True
+    without: dict[str, str] = field(default_factory=dict)
 
 
 def digest(value: Any) -> str:
@@ -77,15 +85,28 @@ def plan(
 def _job(project: Project, name: str, tier: nb.Tier, path: Path, values: dict[str, Any], own: bool) -> Job:
     limit = tier.settings.limit_s
     try:
-        data = {which: fingerprint(which) for which in sorted(set(tier.entries[name].data))}
+        data, without = _data(tier.entries[name])
         parts = _parts(project, path, values, data)
     except (MsigError, OSError) as error:
         return Job(name, tier.name, path, values, {}, limit, problem=message(error))
-    return Job(name, tier.name, path, values, data, limit, parts, digest(parts), own=own)
+    return Job(name, tier.name, path, values, data, limit, parts, digest(parts), own=own, without=without)
+
+
+def _data(entry: nb.Entry) -> tuple[dict[str, str], dict[str, str]]:
+    """Return {data set: fingerprint} of what is needed or at hand, and {optional set: why it is not here}."""
+    data = {which: fingerprint(which) for which in entry.data}
+    without = {}
+    for which in entry.optional:
+        try:
+            data[which] = fingerprint(which)
+        except NotHere as error:
+            without[which] = str(error)
+    return dict(sorted(data.items())), without
 
 
 def fingerprint(name: str) -> str:
-    """Return a data set's fingerprint; raises MsigError saying why when it cannot be loaded now."""
+    """Return a data set's fingerprint; raises MsigError saying why when it cannot be loaded now (NotHere:
+    because it would have to be fetched first)."""
     from msig_lib import datasets
 
     try:
@@ -95,8 +116,8 @@ def fingerprint(name: str) -> str:
     except MsigError:
         raise
     except Exception as error:
-        there, why = False, message(error)
-    raise MsigError(f"data set {name!r} cannot be used: {why}")
+        raise MsigError(f"data set {name!r} cannot be used: {message(error)}") from None
+    raise NotHere(f"data set {name!r} cannot be used: {why}")
 
 
 def _parts(project: Project, path: Path, values: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:

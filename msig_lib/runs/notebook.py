@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from msig_lib.errors import MsigError, listing
 from msig_lib.project import Project
@@ -98,10 +98,21 @@ class Settings(_Strict):
 
 
 class Entry(_Strict):
-    """What one chapter runs with at one tier: data sets that go into the key, and parameters."""
+    """What one chapter runs with at one tier: data sets that go into the key, and parameters.
+
+    `optional` data sets are used, and part of the key, where they are at hand (in the mirror or the cache);
+    elsewhere the notebook runs without them.
+    """
 
     data: list[str] = []
+    optional: list[str] = []
     parameters: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _needed_or_optional(self) -> Entry:
+        if both := sorted(set(self.data) & set(self.optional)):
+            raise ValueError(f"{', '.join(both)}: either `data` (needed) or `optional`, not both")
+        return self
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,9 @@ def read_tier(project: Project, name: str) -> Tier:
     except yaml.YAMLError as error:
         raise NotebookError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
-        raise NotebookError(f"{where} must map chapters to {{data: [...], parameters: {{...}}}}")
+        raise NotebookError(
+            f"{where} must map chapters to {{data: [...], optional: [...], parameters: {{...}}}}"
+        )
     entries: dict[str, Entry] = {}
     settings = Settings(limit_s=LIMITS.get(name))
     notebooks = list(chapters(project))

@@ -44,6 +44,7 @@ def facts(project: Project, job: Job, threads: int) -> dict[str, Any]:
         "parameters": job.parameters,
         "seeds": _seeds(job.parameters),
         "data": job.data,
+        "without": sorted(job.without),
         "parts": job.parts,
         "python": platform.python_version(),
         "packages": versions(),

@@ -296,3 +296,32 @@ def test_tables():
         "Tier",
     ]
     assert table.claims_table(verdicts, "ch03_x").empty and table.counts([]).empty
+
+
+def test_a_claim_on_a_data_set_that_is_not_here_is_not_attempted(monkeypatch):
+    from msig_lib import datasets
+
+    one = claim(test={"data": "ag_news"})
+    monkeypatch.setattr(datasets, "names", lambda: ["ag_news"])
+    monkeypatch.setattr(datasets, "available", lambda name: (False, "not fetched"))
+    (verdict,) = claims.evaluate([one], {CHAPTER: measured()}, "quick")
+    assert verdict.verdict == "not attempted" and "msig data fetch ag_news" in verdict.reason
+    recorded_numbers = {"comparisons": {one.id: dict(_numbers(), test=one.fingerprint())}}
+    (verdict,) = claims.evaluate(
+        [one], {CHAPTER: measured()}, "quick", recorded={(CHAPTER, "full"): recorded_numbers}
+    )
+    assert verdict.verdict == "reproduced" and verdict.source == "recorded"
+
+
+def test_a_run_without_rows_of_a_data_set_that_is_here_is_a_mistake(monkeypatch):
+    from msig_lib import datasets
+
+    monkeypatch.setattr(datasets, "names", lambda: ["ag_news"])
+    monkeypatch.setattr(datasets, "available", lambda name: (True, "in the mirror"))
+    with pytest.raises(ClaimError, match="ag_news"):
+        claims.evaluate([claim(test={"data": "ag_news"})], {CHAPTER: measured()}, "quick")
+
+
+def _numbers():
+    sides = {"a_mean": 0.7, "b_mean": 0.5}
+    return {"estimate": 0.2, "lo": 0.1, "hi": 0.3, "n_seeds": 5, "n_items": 60} | sides

@@ -1,0 +1,118 @@
+"""What the generated text of a trial does before anything is trained: obedience, mended labels, pseudo labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from msig_lib.zeroshot import baselines, evaluate, figures_rounds, signal
+from msig_lib.zeroshot.selection import Round
+from msig_lib.zeroshot.trial import Trial
+
+PER_LABEL = 20  # ours: texts written for each label, enough for an interval of a few points over 15 labels
+
+
+def written_for_labels(
+    trial: Trial, generator: str, *, per_label: int = PER_LABEL
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return texts written for every label from random pool texts: (texts, intended int [n], rows int [n])."""
+    labels = np.repeat(np.arange(len(trial.task.class_names)), per_label)
+    rows = np.random.default_rng([trial.seed, 2]).integers(len(trial.pool.texts), size=len(labels))
+    found = trial.pool.generator(generator).generate(rows.tolist(), labels.tolist(), 1, seed=trial.seed)
+    return [group[0] for group in found], labels, rows
+
+
+def label_control(trial: Trial, generator: str, *, per_label: int = PER_LABEL) -> signal.LabelControl:
+    """Return how the encoder reads texts that a generator wrote for each label (figure 3.4, left)."""
+    texts, labels, _ = written_for_labels(trial, generator, per_label=per_label)
+    vectors = trial.bank.embed(trial.bank.add(texts))
+    return signal.label_control(vectors, labels, trial.label_vectors)
+
+
+def judge(trial: Trial, texts: Sequence[str]) -> np.ndarray:
+    """Return the probabilities float32 [n, L] of a supervised judge that saw no pool text.
+
+    A logistic regression on the true labels of the training texts outside the pool, and of dev. It measures
+    generated text and trains nothing else.
+    """
+    task = trial.task
+    outside = np.setdiff1d(np.arange(len(task.texts["train"])), trial.pool.rows)
+    known = np.concatenate([trial.vectors("train")[outside], trial.vectors("dev")])
+    labels = np.concatenate([task.labels["train"][outside], task.labels["dev"]])
+    asked = trial.bank.embed(trial.bank.add(list(texts)))
+    return baselines.supervised(known, labels, asked, len(task.class_names), seed=trial.seed)
+
+
+def mended(trial: Trial, generator: str, *, most: int = 300) -> dict[str, float]:
+    """Return the judge's mean P(pseudo label) where it is wrong: of the text, and of text written for the label.
+
+    Section 3.4.3's argument: text generated for a wrong pseudo label is nearer to that label than the text
+    is. `most` rows, drawn at random. NaN when no pseudo label is wrong.
+    """
+    pool = trial.pool
+    given = pool.scores.argmax(axis=1)
+    wrong = np.flatnonzero(given != pool.labels)
+    if not len(wrong):
+        return {"original": float("nan"), "generated": float("nan")}
+    rows = np.sort(np.random.default_rng([trial.seed, 3]).permutation(wrong)[:most])
+    written = pool.generator(generator).generate(
+        rows.tolist(), given[rows].tolist(), 1, seed=trial.seed
+    )
+    at = np.arange(len(rows))
+    texts = {"original": [pool.texts[r] for r in rows], "generated": [group[0] for group in written]}
+    return {name: float(judge(trial, found)[at, given[rows]].mean()) for name, found in texts.items()}
+
+
+def pseudo_labels(trial: Trial, generator: str | None = None) -> np.ndarray:
+    """Return the untrained encoder's P(y | x) on the pool, float32 [n, L]; with a generator, by eq. 3.9."""
+    pool = trial.pool
+    if generator is None:
+        return baselines.zero_shot(pool.vectors, trial.label_vectors)
+    views = signal.augment(pool.texts, pool.continuations(generator))
+    sizes = [len(group) for group in views]
+    found = trial.bank.embed(trial.bank.add([text for group in views for text in group]))
+    starts = np.cumsum([0, *sizes[:-1]])
+    means = np.add.reduceat(found, starts, axis=0) / np.array(sizes, dtype=np.float32)[:, None]
+    return baselines.zero_shot(means, trial.label_vectors)
+
+
+def precision_by_share(trial: Trial, probabilities: np.ndarray, shares: Sequence[float]) -> dict[float, float]:
+    """Return the precision of pseudo labels among the most confident share of the pool, by share."""
+    hits = evaluate.correct(trial.pool.labels, probabilities)
+    counts = [max(1, round(share * len(hits))) for share in shares]
+    found = evaluate.precision_at_confident(hits, probabilities.max(axis=1), counts)
+    return {share: found[count] for share, count in zip(shares, counts)}
+
+
+def examples(trial: Trial, generator: str, rows: Sequence[int]) -> pd.DataFrame:
+    """Return pool texts beside a continuation and a text written for the pseudo label, one row each."""
+    pool, names = trial.pool, trial.task.class_names
+    given = pool.scores.argmax(axis=1)
+    after = pool.generator(generator).generate(list(rows), None, 1, seed=trial.seed)
+    for_label = pool.generator(generator).generate(
+        list(rows), [int(given[r]) for r in rows], 1, seed=trial.seed
+    )
+    return pd.DataFrame(
+        [
+            [pool.texts[r], names[pool.labels[r]], names[given[r]], one[0], other[0]]
+            for r, one, other in zip(rows, after, for_label)
+        ],
+        columns=["text", "true class", "pseudo label", "generated continuation", "generated for the pseudo label"],
+    )
+
+
+def round_figure(one: Round, true: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draw one round's guesses against the true classes, with the counts of those trained on."""
+    n = len(class_names)
+    taken = evaluate.confusion(true[one.selected], one.labels[one.selected], n) if len(one.selected) else None
+    return figures_rounds.round_frame(evaluate.confusion(true, one.labels, n), class_names, selected=taken)
+
+
+def round_words(one: Round, true: np.ndarray) -> str:
+    """Say what `round_figure` shows."""
+    right = float((one.labels == true).mean())
+    taken = f"; {(one.labels == true)[one.selected].mean():.0%} of those trained on" if len(one.selected) else ""
+    return f"{right:.0%} of the guesses are right{taken}"
