@@ -118,7 +118,9 @@ def _verdict(
             return from_recorded(claim, numbers, at)
         stale = f"; the numbers recorded at tier {at} were for another test"
     if absent and not _above(claim.tier, tier):
-        return Verdict(claim, "not attempted", f"needs the data set {absent}: msig data fetch {absent}{stale}")
+        return Verdict(
+            claim, "not attempted", f"needs the data set {absent}: msig data fetch {absent}{stale}"
+        )
     why = f"needs tier {claim.tier}" if _above(claim.tier, tier) else f"{claim.chapter} was not run at {tier}"
     return Verdict(claim, "not attempted", f"{why}: {run}{stale}")
 

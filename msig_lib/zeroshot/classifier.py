@@ -21,7 +21,7 @@ from msig_lib.zeroshot.generators import Choice, make_generator
 from msig_lib.zeroshot.model import Bank, EmbeddingBank, StatesBank, TextBank
 from msig_lib.zeroshot.reader import Reader
 from msig_lib.zeroshot.selection import Round
-from msig_lib.zeroshot.settings import SelfTrainSettings
+from msig_lib.zeroshot.settings import HEAD, SelfTrainSettings
 from msig_lib.zeroshot.signal import PoolGenerator, augment
 from msig_lib.zeroshot.train import self_train
 from msig_lib.zeroshot.views import group_mean
@@ -44,7 +44,8 @@ class GENCoClassifier(ClassifierMixin, BaseEstimator):
         labels) -> generator.
     templates : prompts of a label, each with "{label}".
     trains : "head" (a square matrix on frozen sentence vectors, seconds), "top_layer" or "encoder".
-    settings : SelfTrainSettings; None takes its defaults. `steps=0` is the plain zero-shot classifier.
+    settings : SelfTrainSettings; None takes the chapter's (`HEAD`), or the
+        defaults where more than a head is trained. `steps=0` is the plain zero-shot classifier.
     inference_samples : continuations whose mean a prediction reads (eq. 3.9, section 3.5.7); 0 reads the text.
     max_tokens, random_state, threads : tokens read per text, seed, torch threads (None: as it is).
 
@@ -153,7 +154,8 @@ class GENCoClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, texts: Sequence[str]) -> np.ndarray:
         """Return the most probable label of every text, object [n]; the first one wins a tie."""
-        return self.classes_[self.decision_function(texts).argmax(1)]
+        best = self.decision_function(texts).argmax(1)
+        return self.classes_[best]
 
     def score(
         self, texts: Sequence[str], y: Sequence[str], sample_weight: npt.ArrayLike | None = None
@@ -218,12 +220,15 @@ class GENCoClassifier(ClassifierMixin, BaseEstimator):
         return self.generator_.elaborate(read, samples, seed=self.random_state, **vectors)
 
     def as_read(self, texts: Sequence[str]) -> list[str]:
-        """Return texts cut to the characters that are looked at, so that a long one costs no more."""
+        """Return texts cut to the characters that are looked at, so that a long one costs no more.
+
+        Halves of surrogate pairs, which no tokeniser takes, become U+FFFD.
+        """
         most = LONGEST * self.max_tokens
-        return [text if len(text) <= most else text.lstrip()[:most] for text in texts]
+        return [_sound(text if len(text) <= most else text.lstrip()[:most]) for text in texts]
 
     def _settings(self, n_labels: int) -> SelfTrainSettings:
-        settings = self.settings or SelfTrainSettings()
+        settings = self.settings or (HEAD if self.trains == "head" else SelfTrainSettings())
         if not isinstance(settings, SelfTrainSettings):
             raise TypeError(f"settings is a {type(settings).__name__}, expected SelfTrainSettings")
         if self.trains not in TRAINS:
@@ -270,6 +275,14 @@ def check_labels(labels: Sequence[str]) -> list[str]:
             "give each class once, with a name of its own"
         )
     return names
+
+
+def _sound(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _plain(one: Round) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class CorpusLMSettings:
     """
 
     tokens: int = 450_000  # ours: of all examples together; 30 s at 15,000 a second
+    steps: int | None = None  # ours: so many instead of as many as `tokens` fill
     max_words: int = 4000  # ours: the words' logits are most of the work
     width: int = 96  # ours: as lm.decoder
     layers: int = 2  # ours: a third costs a third more
@@ -55,8 +56,8 @@ class CorpusLMSettings:
         if not (0 <= self.free <= 1 and 0 <= self.mismatched <= 1):
             raise ValueError(f"free is {self.free} and mismatched {self.mismatched}, expected shares in 0..1")
         counts = (self.tokens, self.neighbours, self.text_tokens, self.new_tokens, self.max_words, self.batch)
-        if min(counts) < 1:
-            raise ValueError(f"tokens, neighbours, text_tokens, new_tokens, max_words, batch from 1: {self}")
+        if min(counts) < 1 or (self.steps is not None and self.steps < 1):
+            raise ValueError(f"sizes, tokens and steps from 1 are expected, given {self}")
 
 
 class CorpusLM(PoolGenerator):
@@ -72,6 +73,7 @@ class CorpusLM(PoolGenerator):
     def __init__(
         self,
         near: Neighbourhood,
+        class_names: Sequence[str],
         settings: CorpusLMSettings,
         model: LlamaForCausalLM,
         tokenizer: PreTrainedTokenizerFast,
@@ -79,7 +81,7 @@ class CorpusLM(PoolGenerator):
         seed: int,
     ) -> None:
         super().__init__(near.texts[: near.n_pool])
-        self.near, self.settings, self.seed = near, settings, seed
+        self.near, self.class_names, self.settings, self.seed = near, list(class_names), settings, seed
         self.model, self.tokenizer, self.trained = model, tokenizer, trained
         self.n_labels = _n_labels(near)
         self.cost.tokens = 0
@@ -90,6 +92,7 @@ class CorpusLM(PoolGenerator):
         texts: Sequence[str],
         vectors: npt.ArrayLike,
         label_scores: npt.ArrayLike | None = None,
+        class_names: Sequence[str] = (),
         settings: CorpusLMSettings | None = None,
         *,
         seed: int,
@@ -98,13 +101,17 @@ class CorpusLM(PoolGenerator):
     ) -> Self:
         """Train on the pool `texts` with `vectors` float32 [n, dim], and on a corpus if given.
 
-        Without `label_scores` [n, L], logits of the pseudo labels, it only elaborates. `progress` names a bar
-        on a terminal. Raises ValueError for a pool without a word.
+        Without `label_scores` [n, L], logits of the pseudo labels, it only elaborates. A label is a mark of
+        its own, which starts from the place of its name's words if `class_names` are given. `progress` names
+        a bar on a terminal. Raises ValueError for a pool without a word.
         """
         start = time.perf_counter()
         s = settings or CorpusLMSettings()
         near = Neighbourhood(texts, vectors, label_scores, corpus)
-        marks = [THEN, ANY, *(_mark(label) for label in range(_n_labels(near)))]
+        n_labels = _n_labels(near)
+        if len(class_names) not in (0, n_labels):
+            raise ValueError(f"{len(class_names)} class_names for label_scores of {n_labels} columns")
+        marks = [THEN, ANY, *(_mark(label) for label in range(n_labels))]
         tokenizer = build_tokenizer(near.texts, max_words=s.max_words, special=marks)
         ids = tokenizer(near.texts, add_special_tokens=False)["input_ids"]
         model = build_decoder(
@@ -116,20 +123,24 @@ class CorpusLM(PoolGenerator):
             max_positions=s.text_tokens + 3 + max(s.new_tokens + 1, s.sampling.max_tokens),
         )
         if s.topics:
-            words = torch.from_numpy(topic_vectors(ids, len(tokenizer), s.width, seed))
+            words = topic_vectors(ids, len(tokenizer), s.width, seed)
+            for label, name in enumerate(class_names):
+                here = words[tokenizer(name, add_special_tokens=False)["input_ids"]].sum(axis=0)
+                words[tokenizer.convert_tokens_to_ids(_mark(label))] = here / max(np.linalg.norm(here), 1e-8)
+            table = model.get_input_embeddings().weight
             with torch.no_grad():
-                table = model.get_input_embeddings().weight
-                table.copy_(torch.where(words.any(1, keepdim=True), words, table))
+                found = torch.from_numpy(words)
+                table.copy_(torch.where(found.any(1, keepdim=True), found, table))
         examples = _examples(near, ids, tokenizer, s, np.random.default_rng(seed))
         steps = -(-len(examples) // s.batch)
         training = TrainSettings(steps=steps, batch=s.batch, learning_rate=s.learning_rate)
         trained = train(model, examples, training, seed=seed, progress=progress)
-        out = cls(near, s, model, tokenizer, trained, seed)
+        out = cls(near, class_names, s, model, tokenizer, trained, seed)
         out.cost.fit_seconds = time.perf_counter() - start
         return out
 
     def _parts(self):
-        return [repr(asdict(self.settings)), str(self.seed), *self.near.parts()]
+        return [repr(asdict(self.settings)), str(self.seed), *self.near.parts(), *self.class_names]
 
     def _write(self, rows, labels, n, seed):
         if labels is not None and len(labels) and labels.max() >= self.n_labels:
@@ -200,7 +211,8 @@ def topic_vectors(ids: Sequence[Sequence[int]], n_words: int, width: int, seed: 
     if kept < 1:
         return out
     weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    svd = TruncatedSVD(kept, random_state=seed).fit(weighted)
+    with np.errstate(invalid="ignore", divide="ignore"):  # shares of a variance of 0, which we do not read
+        svd = TruncatedSVD(kept, random_state=seed).fit(weighted)
     words = svd.components_.T * np.sqrt(svd.singular_values_)
     norms = np.linalg.norm(words, axis=1, keepdims=True)
     words = np.where(norms > 1e-8, words / np.maximum(norms, 1e-8), 0)
@@ -215,10 +227,11 @@ def _examples(
     s: CorpusLMSettings,
     rng: np.random.Generator,
 ) -> list[Example]:
-    """Return as many examples as hold `s.tokens` tokens on average."""
+    """Return the examples of `s.steps` batches, or as many as hold `s.tokens` tokens on average."""
     lengths = np.array([len(row) for row in ids])
     mean = np.minimum(lengths, s.text_tokens).mean() + 4 + np.minimum(lengths, s.new_tokens).mean()
-    pairs = training_pairs(near, s, max(1, round(s.tokens / mean)), rng)
+    size = s.steps * s.batch if s.steps else max(1, round(s.tokens / mean))
+    pairs = training_pairs(near, s, size, rng)
     end = [tokenizer.eos_token_id]
     return [
         Example.of(_context(tokenizer, ids[text], label, s), [*ids[target][: s.new_tokens], *end])

@@ -58,12 +58,11 @@ def mended(trial: Trial, generator: str, *, most: int = 300) -> dict[str, float]
     if not len(wrong):
         return {"original": float("nan"), "generated": float("nan")}
     rows = np.sort(np.random.default_rng([trial.seed, 3]).permutation(wrong)[:most])
-    written = pool.generator(generator).generate(
-        rows.tolist(), given[rows].tolist(), 1, seed=trial.seed
-    )
+    written = pool.generator(generator).generate(rows.tolist(), given[rows].tolist(), 1, seed=trial.seed)
     at = np.arange(len(rows))
     texts = {"original": [pool.texts[r] for r in rows], "generated": [group[0] for group in written]}
-    return {name: float(judge(trial, found)[at, given[rows]].mean()) for name, found in texts.items()}
+    judged = judge(trial, texts["original"] + texts["generated"]).reshape(2, len(rows), -1)
+    return {name: float(p[at, given[rows]].mean()) for name, p in zip(texts, judged)}
 
 
 def pseudo_labels(trial: Trial, generator: str | None = None) -> np.ndarray:
@@ -79,7 +78,9 @@ def pseudo_labels(trial: Trial, generator: str | None = None) -> np.ndarray:
     return baselines.zero_shot(means, trial.label_vectors)
 
 
-def precision_by_share(trial: Trial, probabilities: np.ndarray, shares: Sequence[float]) -> dict[float, float]:
+def precision_by_share(
+    trial: Trial, probabilities: np.ndarray, shares: Sequence[float]
+) -> dict[float, float]:
     """Return the precision of pseudo labels among the most confident share of the pool, by share."""
     hits = evaluate.correct(trial.pool.labels, probabilities)
     counts = [max(1, round(share * len(hits))) for share in shares]
@@ -100,7 +101,13 @@ def examples(trial: Trial, generator: str, rows: Sequence[int]) -> pd.DataFrame:
             [pool.texts[r], names[pool.labels[r]], names[given[r]], one[0], other[0]]
             for r, one, other in zip(rows, after, for_label)
         ],
-        columns=["text", "true class", "pseudo label", "generated continuation", "generated for the pseudo label"],
+        columns=[
+            "text",
+            "true class",
+            "pseudo label",
+            "generated continuation",
+            "generated for the pseudo label",
+        ],
     )
 
 
@@ -114,5 +121,7 @@ def round_figure(one: Round, true: np.ndarray, class_names: Sequence[str]) -> Fi
 def round_words(one: Round, true: np.ndarray) -> str:
     """Say what `round_figure` shows."""
     right = float((one.labels == true).mean())
-    taken = f"; {(one.labels == true)[one.selected].mean():.0%} of those trained on" if len(one.selected) else ""
+    taken = (
+        f"; {(one.labels == true)[one.selected].mean():.0%} of those trained on" if len(one.selected) else ""
+    )
     return f"{right:.0%} of the guesses are right{taken}"

@@ -7,13 +7,14 @@ import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from msig_lib.zeroshot._ngram_kernel import write_words
-from msig_lib.zeroshot.retrieval import Corpus, Neighbourhood, needed_vectors, neighbours_of_rows
+from msig_lib.zeroshot.retrieval import Corpus, Neighbourhood, neighbours_of_rows
 from msig_lib.zeroshot.signal import PoolGenerator, streams, text_keys
 
 
@@ -76,6 +77,7 @@ class NeighbourhoodNgram(PoolGenerator):
         `label_scores` [n, L] are logits of P(label | text), needed to write for a label. `corpus`, a `Corpus`
         or (texts, vectors), lends documents from outside the pool, those with a text of the pool left out.
         """
+        compile_kernels()
         start = time.perf_counter()
         out = cls(Neighbourhood(texts, vectors, label_scores, corpus), settings)
         out.cost.fit_seconds = time.perf_counter() - start
@@ -105,8 +107,7 @@ class NeighbourhoodNgram(PoolGenerator):
         return out
 
     def _elaborate(self, texts, n, seed, vectors):
-        vectors = needed_vectors(vectors, texts, self.near)
-        documents = self.near.nearest(vectors, self.settings.neighbours)
+        documents = self.near.nearest_to_texts(texts, vectors, self.settings.neighbours)
         return self._sample(documents, None, streams(seed, text_keys(texts), None, n), texts)
 
     def _sample(
@@ -146,6 +147,12 @@ class NeighbourhoodNgram(PoolGenerator):
             first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
             self._tables[label] = (first, text[1:][order])
         return self._tables[label]
+
+
+@lru_cache(maxsize=1)
+def compile_kernels() -> None:
+    """Compile what is compiled, or load it, so that it enters no generator's cost."""
+    NeighbourhoodNgram(Neighbourhood(["a"], np.ones((1, 1)))).generate([0], None, 1, seed=0)
 
 
 # Scripts that put no space between words are cut into letters with their marks: everything else at spaces.

@@ -193,8 +193,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     """Return `text`, cut after a word to at most `longest` characters."""
     if len(text) <= longest:
         return text
-    head = text[: longest + 1]
-    return (head.rsplit(None, 1)[0] if re.search(r"\s", head.strip()) else head)[:longest]
+    head = text[:longest]
+    within_a_word = not (head[-1].isspace() or text[longest].isspace())
+    if within_a_word and len(parts := head.rsplit(None, 1)) == 2:
+        head = parts[0]
+    return head.rstrip()
 
 
 def filled(template: str, **values: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -113,6 +114,28 @@ class Neighbourhood:
             self._odds = odds / odds.sum(1, keepdims=True)
         return self._odds
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {text: i for i, text in reversed(list(enumerate(self.texts)))}
+
+    def nearest_to_texts(self, texts: Sequence[str], vectors: npt.ArrayLike | None, k: int) -> np.ndarray:
+        """Return `nearest` of texts from anywhere, but never a document with the same words.
+
+        ValueError when their `vectors` float32 [n texts, dim] are missing or of another size.
+        """
+        if vectors is None:
+            raise ValueError(
+                "texts outside the pool have no vectors here: pass vectors=encoder.encode(texts), "
+                "from the encoder of the pool's vectors"
+            )
+        found = unit_vectors(vectors, len(texts), "texts")
+        if len(texts) and found.shape[1] != self.vectors.shape[1]:
+            raise ValueError(
+                f"vectors have {found.shape[1]} columns, those of the pool {self.vectors.shape[1]}"
+            )
+        own = np.array([self._places.get(text, -1) for text in texts], dtype=np.int64)
+        return self.nearest(found, k, own=own)
+
     def nearest(
         self, vectors: np.ndarray, k: int, *, label: int | None = None, own: np.ndarray | None = None
     ) -> np.ndarray:
@@ -159,6 +182,7 @@ class Retrieval(PoolGenerator):
         corpus: Corpus | tuple | None = None,
     ) -> Self:
         """Return retrieval from the pool and, if given, an outside corpus (see `NeighbourhoodNgram.fit`)."""
+        compile_kernel()
         start = time.perf_counter()
         out = cls(Neighbourhood(texts, vectors, label_scores, corpus))
         out.cost.fit_seconds = time.perf_counter() - start
@@ -177,7 +201,7 @@ class Retrieval(PoolGenerator):
         return [self._quote(many, self.texts[row]) for row, many in zip(rows, found)]
 
     def _elaborate(self, texts, n, seed, vectors):
-        found = self.near.nearest(needed_vectors(vectors, texts, self.near), n)
+        found = self.near.nearest_to_texts(texts, vectors, n)
         return [self._quote(many, text) for text, many in zip(texts, found)]
 
     def _quote(self, documents: np.ndarray, text: str) -> list[str]:
@@ -199,22 +223,15 @@ def neighbours_of_rows(
     return out
 
 
-def needed_vectors(vectors: npt.ArrayLike | None, texts: Sequence[str], near: Neighbourhood) -> np.ndarray:
-    """Return the normalised vectors of `texts`; ValueError when they are missing or of another size."""
-    if vectors is None:
-        raise ValueError(
-            "texts outside the pool have no vectors here: pass vectors=encoder.encode(texts), "
-            "from the encoder of the pool's vectors"
-        )
-    found = unit_vectors(vectors, len(texts), "texts")
-    if len(texts) and found.shape[1] != near.vectors.shape[1]:
-        raise ValueError(f"vectors have {found.shape[1]} columns, those of the pool {near.vectors.shape[1]}")
-    return found
+@lru_cache(maxsize=1)
+def compile_kernel() -> None:
+    """Compile the kernel, or load it, so that it enters no generator's cost."""
+    Neighbourhood(["a"], np.ones((1, 1))).nearest(np.ones((1, 1), dtype=np.float32), 1)
 
 
 def unit_vectors(vectors: npt.ArrayLike, n: int, what: str) -> np.ndarray:
     """Return `vectors` float32 [n, dim] divided by their norms (zero vectors stay); ValueError if they cannot."""
-    found = np.asarray(vectors, dtype=np.float32)
+    found = np.ascontiguousarray(vectors, dtype=np.float32)
     if found.ndim != 2 or len(found) != n or not np.isfinite(found).all():
         raise ValueError(f"vectors of shape {found.shape} for {n} {what}, expected finite numbers [{n}, dim]")
     return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -50,8 +50,13 @@ class TextGenerator(Protocol):
         """Return `n` texts for each of `rows`, elaborating (labels None) or written for a label each."""
         ...
 
-    def elaborate(self, texts: Sequence[str], n: int, *, seed: int) -> list[list[str]]:
-        """Return `n` texts for each of `texts`, which need not be in the pool (inference time)."""
+    def elaborate(
+        self, texts: Sequence[str], n: int, *, seed: int, vectors: npt.ArrayLike | None = None
+    ) -> list[list[str]]:
+        """Return `n` texts for each of `texts`, which need not be in the pool (inference time).
+
+        `vectors` float32 [n texts, dim] are read by generators that look for neighbours.
+        """
         ...
 
 
@@ -101,14 +106,11 @@ class PoolGenerator:
     def elaborate(
         self, texts: Sequence[str], n: int, *, seed: int, vectors: npt.ArrayLike | None = None
     ) -> list[list[str]]:
-        """Return `n` texts for each of `texts`, the same for the same text wherever it stands.
-
-        `vectors` float32 [n texts, dim] are needed by generators that look for neighbours.
-        """
+        """Return `n` texts for each of `texts`, the same for the same text wherever it stands."""
         texts = check_texts(texts)
         return self._timed(lambda: self._elaborate(texts, _at_least_one(n), seed, vectors))
 
-    def _timed(self, work) -> list[list[str]]:
+    def _timed(self, work: Callable[[], list[list[str]]]) -> list[list[str]]:
         start = time.perf_counter()
         out = work()
         self.cost.seconds += time.perf_counter() - start

@@ -19,23 +19,13 @@ from msig_lib.lm.threads import torch_threads
 from msig_lib.zeroshot import evaluate
 from msig_lib.zeroshot.data import Task
 from msig_lib.zeroshot.ngram import NgramSettings
-from msig_lib.zeroshot.settings import SelfTrainSettings
+from msig_lib.zeroshot.settings import HEAD, SelfTrainSettings
 from msig_lib.zeroshot.trial import BackgroundTexts, Method, Trial
 
 T = TypeVar("T")
 NGRAM = "ngram"
 BACKGROUND_TOKENS = 64
 """Tokens of a background document that the encoder reads; ours, whole descriptions are long."""
-
-# Chosen among about 45 settings of plain self-training, without generated text, by accuracy on dev and on the
-# pools of seeds 100 to 102 of both quick data sets, which no reported run uses.
-HEAD = SelfTrainSettings(
-    scale=5.0,
-    prompts="mean",
-    schedule=tuple((k / 10, 0.05 + 0.07 * k) for k in range(10)),
-    learning_rate=1e-3,
-)
-"""How a head on frozen vectors is trained in the chapter."""
 
 METHODS = {
     "self_training": Method(),
@@ -74,7 +64,7 @@ class Study:
         settings: SelfTrainSettings | None = None,
         ngram: NgramSettings | None = None,
         background: BackgroundTexts | None = None,
-        lm_steps: int = 300,
+        lm_steps: int | None = None,
         threads: int = 1,
         max_tokens: int = 128,
     ) -> None:
@@ -202,7 +192,18 @@ class Study:
         return [(name, NGRAM if name == "continuation" else name) for name in names]
 
 
-def background_corpus(encoder: SentenceEncoder, *, limit: int = 0, threads: int | None = None) -> BackgroundTexts:
+def together(studies: Mapping[str, Study], work: Callable[[Study], T]) -> dict[str, T]:
+    """Return {name: work(study)} for several studies at a time, each on its own threads.
+
+    Give the studies the machine's threads divided by their number.
+    """
+    with torch_threads(1), ThreadPoolExecutor(len(studies)) as pool:
+        return dict(zip(studies, pool.map(work, studies.values())))
+
+
+def background_corpus(
+    encoder: SentenceEncoder, *, limit: int = 0, threads: int | None = None
+) -> BackgroundTexts:
     """Return documentation from outside every split of `docstring_topics`, with the encoder's vectors.
 
     `limit` takes that many documents (0: all).

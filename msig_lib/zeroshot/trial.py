@@ -134,7 +134,7 @@ class Trial:
         settings: SelfTrainSettings,
         ngram: NgramSettings,
         background: BackgroundTexts | None = None,
-        lm_steps: int = 300,
+        lm_steps: int | None = None,
         max_tokens: int = 128,
     ) -> None:
         self.task, self.seed, self.settings, self.ngram = task, seed, settings, ngram
@@ -232,9 +232,7 @@ class Trial:
     def label_words(self) -> baselines_text.LabelWords:
         """Class vocabularies and pseudo labels of the LOTClass-like baseline."""
         pool = self.pool
-        return baselines_text.label_words(
-            pool.texts, pool.vectors, self.task.class_names, self.label_vectors
-        )
+        return baselines_text.label_words(pool.texts, pool.vectors, self.task.class_names, self.label_vectors)
 
     def baseline(self, name: str, part: str = "test") -> np.ndarray:
         """Return the scores float32 [n, L] on a part of a baseline that trains no head; KeyError if unknown."""

@@ -202,6 +202,10 @@ def test_unseen_texts_are_written_the_same_wherever_they_stand(kind):
     if kind is NeighbourhoodNgram:
         many = generator.elaborate(new[:1], 50, seed=1, vectors=read(new[:1]))[0]
         assert any("zebra" in text for text in many) and not any("okapi" in text for text in many)
+    if kind is Retrieval:  # a text of the pool is not its own neighbour here either
+        assert generator.elaborate(texts[:9], 5, seed=0, vectors=vectors[:9]) == generator.generate(
+            range(9), None, 5, seed=0
+        )
     with pytest.raises(ValueError, match="pass vectors="):
         generator.elaborate(["x"], 1, seed=0)
     with pytest.raises(ValueError, match="3 columns"):
