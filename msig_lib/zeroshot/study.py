@@ -24,7 +24,7 @@ from msig_lib.zeroshot.trial import BackgroundTexts, Method, Trial
 
 T = TypeVar("T")
 NGRAM = "ngram"
-BACKGROUND_TOKENS = 64
+BACKGROUND_TOKENS = 48
 """Tokens of a background document that the encoder reads; ours, whole descriptions are long."""
 
 METHODS = {
