@@ -50,23 +50,26 @@ def judge(trial: Trial, texts: Sequence[str]) -> np.ndarray:
     return baselines.seeded_regression(known, everything, labels, asked, len(task.class_names))
 
 
-def mended(trial: Trial, generator: str, *, most: int = 150) -> dict[str, float]:
-    """Return the judge's mean P(pseudo label) where it is wrong: of the text, and of text written for the label.
+def mended(trial: Trial, generator: str, *, most: int = 150) -> dict[tuple[str, str], float]:
+    """Return the judge's mean P(pseudo label), of texts and of texts written for it, where it is wrong and right.
 
-    Section 3.4.3's argument: text generated for a wrong pseudo label is nearer to that label than the text
-    is. `most` rows, drawn at random. NaN when no pseudo label is wrong.
+    Keys are ("wrong" or "right", "original" or "generated"). Section 3.4.3's argument is about the wrong ones:
+    text written for a wrong pseudo label is nearer to that label than the text itself. `most` random rows each;
+    NaN where there is none.
     """
-    pool = trial.pool
+    pool, out = trial.pool, {}
     given = pool.scores.argmax(axis=1)
-    wrong = np.flatnonzero(given != pool.labels)
-    if not len(wrong):
-        return {"original": float("nan"), "generated": float("nan")}
-    rows = np.sort(np.random.default_rng([trial.seed, 3]).permutation(wrong)[:most])
-    written = pool.generator(generator).generate(rows.tolist(), given[rows].tolist(), 1, seed=trial.seed)
-    at = np.arange(len(rows))
-    texts = {"original": [pool.texts[r] for r in rows], "generated": [group[0] for group in written]}
-    judged = judge(trial, texts["original"] + texts["generated"]).reshape(2, len(rows), -1)
-    return {name: float(p[at, given[rows]].mean()) for name, p in zip(texts, judged)}
+    for kind, found in (("wrong", given != pool.labels), ("right", given == pool.labels)):
+        rows = np.random.default_rng([trial.seed, 3]).permutation(np.flatnonzero(found))[:most]
+        rows, want = rows.tolist(), given[rows]
+        if not rows:
+            out |= {(kind, "original"): float("nan"), (kind, "generated"): float("nan")}
+            continue
+        written = pool.generator(generator).generate(rows, want.tolist(), 1, seed=trial.seed)
+        texts = [pool.texts[r] for r in rows] + [group[0] for group in written]
+        p = judge(trial, texts).reshape(2, len(rows), -1)[:, np.arange(len(rows)), want].mean(axis=1)
+        out |= {(kind, "original"): float(p[0]), (kind, "generated"): float(p[1])}
+    return out
 
 
 def pseudo_labels(trial: Trial, generator: str | None = None) -> np.ndarray:

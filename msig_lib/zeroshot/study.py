@@ -5,13 +5,15 @@ texts → pool of a seed → pseudo labels → generated text → self-training 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy import special
+from threadpoolctl import threadpool_limits
 
 from msig_lib import datasets
 from msig_lib.lm.encoder import SentenceEncoder
@@ -46,9 +48,9 @@ METHODS = {
 
 UNTRAINED = (
     "zero_shot", "neighbour_vote", "kmeans", "label_spreading", "sklearn_self_training", "lotclass",
-    "generator_classifier", "supervised_pool", "supervised",
+    "generator_classifier", "supervised_pool",
 )  # fmt: skip
-"""The baselines of `Trial.baseline`, which train no head by self-training."""
+"""The baselines of `Trial.baseline` that depend on the seed's pool and train no head by self-training."""
 
 
 class Study:
@@ -83,7 +85,7 @@ class Study:
 
     def each(self, work: Callable[[Trial], T]) -> dict[int, T]:
         """Return {seed: work(trial)}; a trial is one thread's, so results do not depend on the number of threads."""
-        with torch_threads(1), ThreadPoolExecutor(self.threads) as pool:
+        with one_thread_each(), ThreadPoolExecutor(self.threads) as pool:
             return dict(zip(self.seeds, pool.map(work, self.trials.values())))
 
     def choose_rates(self, methods: Mapping[str, Method], factors: Sequence[float]) -> pd.DataFrame:
@@ -96,7 +98,7 @@ class Study:
         base = self.settings.learning_rate or trial.bank.learning_rate
 
         found: dict[str, dict[float, float]] = {}
-        with torch_threads(1):
+        with one_thread_each():
             for name, method in methods.items():
                 found[name] = {}
                 for factor in factors:
@@ -128,6 +130,10 @@ class Study:
 
         return self.each(work)
 
+    def supervised(self) -> dict[None, np.ndarray]:
+        """Return {None: scores} of a classifier with the true labels of all training texts: one for all seeds."""
+        return {None: self.trials[self.seeds[0]].baseline("supervised")}
+
     def majority(self) -> dict[int, np.ndarray]:
         """Return {seed: scores} of answering the pool's most frequent true class."""
         n, size = len(self.task.class_names), len(self.task.texts["test"])
@@ -151,7 +157,7 @@ class Study:
         self,
         log,
         name: str,
-        scores: Mapping[int, np.ndarray],
+        scores: Mapping[int | None, np.ndarray],
         *,
         method: str,
         rows: np.ndarray | None = None,
@@ -192,12 +198,19 @@ class Study:
         return [(name, NGRAM if name == "continuation" else name) for name in names]
 
 
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keep torch and BLAS to one thread while several trials run side by side."""
+    with torch_threads(1), threadpool_limits(1):
+        yield
+
+
 def together(studies: Mapping[str, Study], work: Callable[[Study], T]) -> dict[str, T]:
     """Return {name: work(study)} for several studies at a time, each on its own threads.
 
     Give the studies the machine's threads divided by their number.
     """
-    with torch_threads(1), ThreadPoolExecutor(len(studies)) as pool:
+    with one_thread_each(), ThreadPoolExecutor(len(studies)) as pool:
         return dict(zip(studies, pool.map(work, studies.values())))
 
 

@@ -175,8 +175,8 @@ class Trial:
         return self._pools[key]
 
     def samples_of(self, generator: str, n: int) -> int:
-        """Return how many texts a generator is asked for: one where every further one would be the same."""
-        return 1 if generator in ("copy", "continuation") else n
+        """Return how many texts a generator is asked for: one of the controls, which need no mean."""
+        return 1 if generator in ("copy", "continuation", "random") else n
 
     def self_train(self, method: Method, **changes) -> SelfTrained:
         """Train the method on this seed's pool; `changes` are settings, such as learning_rate and steps."""
