@@ -46,6 +46,12 @@ METHODS = {
 }
 """The variants of self-training in the chapter's tables; `genco` is all of Algorithm 1."""
 
+SINGLE_STEPS = (
+    "self_training_copy", "self_training_random", "self_training_neighbours", "self_training_ia",
+    "self_training_ca", "genco_no_t2g",
+)  # fmt: skip
+"""Those of `METHODS` that take one step from self-training or GENCo, beyond the thesis's own ablations."""
+
 UNTRAINED = (
     "zero_shot", "neighbour_vote", "kmeans", "label_spreading", "sklearn_self_training", "lotclass",
     "generator_classifier", "supervised_pool",
@@ -54,7 +60,10 @@ UNTRAINED = (
 
 
 class Study:
-    """A task with its seeds; `each` runs a function once for every seed, several at a time, one thread each."""
+    """A task with its seeds; `each` runs a function once for every seed, several at a time, one thread each.
+
+    `workers` run the seeds; several studies may share them (see `together`). None makes `threads` of them.
+    """
 
     def __init__(
         self,
@@ -68,9 +77,11 @@ class Study:
         background: BackgroundTexts | None = None,
         lm_steps: int | None = None,
         threads: int = 1,
+        workers: ThreadPoolExecutor | None = None,
         max_tokens: int = 128,
     ) -> None:
-        self.task, self.threads, self.seeds = task, threads, list(seeds)
+        self.task, self.seeds = task, list(seeds)
+        self.workers = workers or ThreadPoolExecutor(threads)
         self.settings = settings or HEAD
         self.rates: dict[str, float] = {}
         with torch_threads(threads):  # one after the other: the first encodes the texts, the others read them
@@ -85,8 +96,8 @@ class Study:
 
     def each(self, work: Callable[[Trial], T]) -> dict[int, T]:
         """Return {seed: work(trial)}; a trial is one thread's, so results do not depend on the number of threads."""
-        with one_thread_each(), ThreadPoolExecutor(self.threads) as pool:
-            return dict(zip(self.seeds, pool.map(work, self.trials.values())))
+        with one_thread_each():
+            return dict(zip(self.seeds, self.workers.map(work, self.trials.values())))
 
     def choose_rates(self, methods: Mapping[str, Method], factors: Sequence[float]) -> pd.DataFrame:
         """Choose for every method the learning rate, of the same few, with the best dev accuracy (first seed).
@@ -97,15 +108,20 @@ class Study:
         trial, true = self.trials[self.seeds[0]], self.task.labels["dev"]
         base = self.settings.learning_rate or trial.bank.learning_rate
 
-        found: dict[str, dict[float, float]] = {}
-        with one_thread_each():
+        def work() -> dict[str, dict[float, float]]:
+            found: dict[str, dict[float, float]] = {}
             for name, method in methods.items():
                 found[name] = {}
                 for factor in factors:
                     model = trial.self_train(method, learning_rate=factor * base)
                     scores = model.predict_scores(self.task.texts["dev"])
                     found[name][factor] = float(evaluate.correct(true, scores).mean())
-                self.rates[name] = base * max(factors, key=found[name].__getitem__)
+            return found
+
+        with one_thread_each():
+            found = self.workers.submit(work).result()
+        for name, accuracies in found.items():
+            self.rates[name] = base * max(factors, key=accuracies.__getitem__)
         return pd.DataFrame(found).T
 
     def fit(self, methods: Mapping[str, Method], rates_of: str | None = None) -> None:
@@ -206,10 +222,7 @@ def one_thread_each() -> Iterator[None]:
 
 
 def together(studies: Mapping[str, Study], work: Callable[[Study], T]) -> dict[str, T]:
-    """Return {name: work(study)} for several studies at a time, each on its own threads.
-
-    Give the studies the machine's threads divided by their number.
-    """
+    """Return {name: work(study)} for several studies at a time; they should share their workers."""
     with one_thread_each(), ThreadPoolExecutor(len(studies)) as pool:
         return dict(zip(studies, pool.map(work, studies.values())))
 
