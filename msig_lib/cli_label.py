@@ -44,7 +44,7 @@ def label(
     label_field: Annotated[str, typer.Option("--label-field", help="The field to write.")] = "label",
     generator: Annotated[
         str, typer.Option("--generator", help="ngram, retrieval, none, server or hf:<model or folder>.")
-    ] = "ngram",
+    ] = "none",
     server: Annotated[
         str | None, typer.Option("--server", help="Its address: http://127.0.0.1:8000/v1.")
     ] = None,

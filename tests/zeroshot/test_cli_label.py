@@ -74,12 +74,14 @@ def sha(path):
 def test_labels_a_file(msig, tmp_path, tiny):
     texts = [*corpus(), "", "\ud83d \u2028 apple"]
     source = jsonl(tmp_path / "docs.jsonl", texts)
-    status, out, err = msig(source, "--labels", "fruit, road traffic", "--seed", "3")
+    status, out, err = msig(source, "--labels", "fruit, road traffic", "--generator", "ngram", "--seed", "3")
     assert status == 0 and "42 texts (1 blank), learning from 41" in err
     rows = read(tmp_path / "docs.labelled.jsonl")
     assert [row["id"] for row in rows] == list(range(42)) and rows[0]["extra"] == [1.5, None, "é"]
     assert [row["text"] for row in rows] == texts
-    model = GENCoClassifier(LABELS, encoder=SentenceEncoder.load(tiny), random_state=3).fit(texts)
+    model = GENCoClassifier(
+        LABELS, encoder=SentenceEncoder.load(tiny), generator="ngram", random_state=3
+    ).fit(texts)
     expected = model.predict_proba(texts)
     for row, p in zip(rows, expected):
         assert row["label_probabilities"] == pytest.approx(dict(zip(LABELS, p)), abs=2e-3)

@@ -48,7 +48,8 @@ def encoder(tmp_path_factory):
 
 
 def make(encoder, labels=LABELS, **options):
-    return GENCoClassifier(labels, **{"encoder": encoder, "settings": FAST, "max_tokens": 32} | options)
+    given = {"encoder": encoder, "generator": "ngram", "settings": FAST, "max_tokens": 32} | options
+    return GENCoClassifier(labels, **given)
 
 
 @pytest.fixture(scope="module")
@@ -399,3 +400,8 @@ def test_nothing_is_kept_of_predicted_texts(fitted, tmp_path):
     before = len(pickle.dumps(fitted.pool_vectors_)), sorted(cache.rglob("*"))
     fitted.predict_proba(corpus(300, seed=8)[0])
     assert (len(pickle.dumps(fitted.pool_vectors_)), sorted(cache.rglob("*"))) == before
+
+
+def test_by_default_nothing_is_generated(encoder):
+    model = GENCoClassifier(LABELS, encoder=encoder, max_tokens=32).fit(corpus()[0])
+    assert model.generator is None and all(not one["generated"] for one in model.history_)
