@@ -40,6 +40,7 @@ class Method:
     share: float = 1.0
     keep: int | None = None
     samples: int | None = None  # M, where it differs from the settings'
+    scale: float | None = None  # of the similarities, where it differs from the settings'
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ class Trial:
             keep=method.keep,
             K=s.K if method.augment else 0,  # a generator with K > 0 would elaborate by itself
             M=method.samples or s.M,
+            scale=method.scale or s.scale,
             contrastive_weight=s.contrastive_weight if method.contrastive or method.salient else 0.0,
             **changes,
         )
