@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from msig_lib.zeroshot import baselines, evaluate, figures_rounds, signal
+from msig_lib.zeroshot import baselines, evaluate, figures_rounds, figures_vectors, signal
 from msig_lib.zeroshot.model import StatesBank
 from msig_lib.zeroshot.selection import Round
 from msig_lib.zeroshot.train import self_train
@@ -48,6 +48,34 @@ def judge(trial: Trial, texts: Sequence[str]) -> np.ndarray:
     asked = trial.bank.embed(trial.bank.add(list(texts)))
     everything = np.arange(len(known))
     return baselines.seeded_regression(known, everything, labels, asked, len(task.class_names))
+
+
+def projected(trial: Trial, generator: str, *, most: int = 6, texts: int = 25, moved: int = 4) -> Figure:
+    """Draw pool texts, texts written for their wrong guesses, and prompts in two dimensions (figure 3.4, right).
+
+    The first `most` classes, `texts` random pool texts of each by true class, and arrows from `moved` wrongly
+    guessed ones to what was written for the guess.
+    """
+    pool, n = trial.pool, min(most, len(trial.task.class_names))
+    rng, given = np.random.default_rng([trial.seed, 4]), pool.scores.argmax(axis=1)
+    order = rng.permutation(len(pool.texts))
+    rows = np.concatenate([order[pool.labels[order] == c][:texts] for c in range(n)])
+    wrong = [int(r) for r in order if given[r] != pool.labels[r] and pool.labels[r] < n and given[r] < n][
+        :moved
+    ]
+    rows = np.concatenate([rows, np.array(wrong, dtype=np.int64)])
+    labels = [int(given[r]) for r in wrong]
+    written = pool.generator(generator).generate(wrong, labels, 1, seed=trial.seed) if wrong else []
+    vectors = trial.bank.embed(trial.bank.add([group[0] for group in written]))
+    return figures_vectors.projection(
+        pool.vectors[rows],
+        vectors,
+        trial.label_vectors[:n],
+        trial.task.class_names[:n],
+        text_class=pool.labels[rows],
+        generated_class=np.array(labels, dtype=np.int64),
+        arrows=[(len(rows) - len(wrong) + i, i) for i in range(len(wrong))],
+    )
 
 
 def mended(trial: Trial, generator: str, *, most: int = 150) -> dict[tuple[str, str], float]:

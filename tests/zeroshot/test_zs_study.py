@@ -168,6 +168,12 @@ def test_diagnostics_measure_and_train_nothing(make):
     assert not trial.trained
 
 
+def test_projection_draws_texts_prompts_and_what_was_written(make):
+    trial = make(seeds=[0]).trials[0]
+    figure = diagnostics.projected(trial, "ngram", texts=5, moved=2)
+    assert len(figure.axes[0].lines) >= 2 * 3  # texts, generated and prompt of each class
+
+
 def test_the_judge_saw_no_pool_text(make, monkeypatch):
     trial, seen = make(seeds=[0]).trials[0], []
     real = diagnostics.baselines.seeded_regression
