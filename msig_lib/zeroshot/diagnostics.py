@@ -14,6 +14,7 @@ from msig_lib.zeroshot.model import StatesBank
 from msig_lib.zeroshot.selection import Round
 from msig_lib.zeroshot.train import self_train
 from msig_lib.zeroshot.trial import Trial
+from msig_lib.zeroshot.views import Views
 
 PER_LABEL = 10  # ours: texts written for each label; with five seeds and 15 labels 750 of them
 
@@ -85,19 +86,22 @@ def mended(trial: Trial, generator: str, *, most: int = 150) -> dict[tuple[str, 
     text written for a wrong pseudo label is nearer to that label than the text itself. `most` random rows each;
     NaN where there is none.
     """
-    pool, out = trial.pool, {}
+    pool, rng = trial.pool, np.random.default_rng([trial.seed, 3])
     given = pool.scores.argmax(axis=1)
-    for kind, found in (("wrong", given != pool.labels), ("right", given == pool.labels)):
-        rows = np.random.default_rng([trial.seed, 3]).permutation(np.flatnonzero(found))[:most]
-        rows, want = rows.tolist(), given[rows]
-        if not rows:
-            out |= {(kind, "original"): float("nan"), (kind, "generated"): float("nan")}
-            continue
-        written = pool.generator(generator).generate(rows, want.tolist(), 1, seed=trial.seed)
-        texts = [pool.texts[r] for r in rows] + [group[0] for group in written]
-        p = judge(trial, texts).reshape(2, len(rows), -1)[:, np.arange(len(rows)), want].mean(axis=1)
-        out |= {(kind, "original"): float(p[0]), (kind, "generated"): float(p[1])}
-    return out
+    kinds = {
+        kind: rng.permutation(np.flatnonzero(found))[:most]
+        for kind, found in (("wrong", given != pool.labels), ("right", given == pool.labels))
+    }
+    rows = np.concatenate(list(kinds.values()))
+    written = pool.generator(generator).generate(rows.tolist(), given[rows].tolist(), 1, seed=trial.seed)
+    p = judge(trial, [pool.texts[r] for r in rows] + [group[0] for group in written])
+    p = p.reshape(2, len(rows), -1)[:, np.arange(len(rows)), given[rows]]
+    ends = np.split(p, [len(kinds["wrong"])], axis=1)
+    return {
+        (kind, text): float(of[i].mean()) if of.size else float("nan")
+        for kind, of in zip(kinds, ends)
+        for i, text in enumerate(("original", "generated"))
+    }
 
 
 def pseudo_labels(trial: Trial, generator: str | None = None) -> np.ndarray:
@@ -105,12 +109,8 @@ def pseudo_labels(trial: Trial, generator: str | None = None) -> np.ndarray:
     pool = trial.pool
     if generator is None:
         return baselines.zero_shot(pool.vectors, trial.label_vectors)
-    views = signal.augment(pool.texts, pool.continuations(generator))
-    sizes = [len(group) for group in views]
-    found = trial.bank.embed(trial.bank.add([text for group in views for text in group]))
-    starts = np.cumsum([0, *sizes[:-1]])
-    means = np.add.reduceat(found, starts, axis=0) / np.array(sizes, dtype=np.float32)[:, None]
-    return baselines.zero_shot(means, trial.label_vectors)
+    views = Views(trial.bank, trial.bank.add(pool.texts), pool.continuations(generator))
+    return baselines.zero_shot(views.vectors(trial.bank.learner()), trial.label_vectors)
 
 
 def precision_by_share(

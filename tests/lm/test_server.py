@@ -2,7 +2,6 @@ import copy
 import json
 import logging
 import os
-import pickle
 import socket
 import subprocess
 import sys
@@ -541,8 +540,7 @@ def test_fingerprint_names_address_model_and_fields():
 
 def test_copies_work(loopback, cache):
     model = make(loopback, cache)
-    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert other.complete(["p"], seed=0) == model.complete(["p"], seed=0)
+    assert copy.deepcopy(model).complete(["p"], seed=0) == model.complete(["p"], seed=0)
     assert len(loopback.requests) == 1
 
 
