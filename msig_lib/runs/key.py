@@ -12,7 +12,7 @@ from typing import Any
 
 from msig_lib.errors import MsigError, listing, message
 from msig_lib.project import Project
-from msig_lib.runs import imports, parameters
+from msig_lib.runs import imports, parameters, recorded
 from msig_lib.runs import notebook as nb
 
 
@@ -86,7 +86,7 @@ def _job(project: Project, name: str, tier: nb.Tier, path: Path, values: dict[st
     limit = tier.settings.limit_s
     try:
         data, without = _data(tier.entries[name])
-        parts = _parts(project, path, values, data)
+        parts = _parts(project, path, values, data, tier.name)
     except (MsigError, OSError) as error:
         return Job(name, tier.name, path, values, {}, limit, problem=message(error))
     return Job(name, tier.name, path, values, data, limit, parts, digest(parts), own=own, without=without)
@@ -120,17 +120,23 @@ def fingerprint(name: str) -> str:
     raise NotHere(f"data set {name!r} cannot be used: {why}")
 
 
-def _parts(project: Project, path: Path, values: dict[str, Any], data: dict[str, str]) -> dict[str, Any]:
+def _parts(
+    project: Project, path: Path, values: dict[str, Any], data: dict[str, str], tier: str
+) -> dict[str, Any]:
     cells = nb.read_cells(path)
-    return {
+    modules = imports.closure(cells, project.package, path.name)
+    parts = {
         "format": FORMAT,
         "notebook": digest([[cell.kind, cell.source, list(cell.tags)] for cell in cells]),
         "parameters": values,
-        "modules": imports.closure(cells, project.package, path.name),
+        "modules": modules,
         "lock": hashlib.sha256(project.lock.read_bytes()).hexdigest(),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "data": data,
     }
+    if recorded.FILE in modules:  # the notebook may show what slower tiers recorded
+        parts["recorded"] = recorded.fingerprints(path.stem, tier, project.recorded)
+    return parts
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -152,6 +158,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         "data {} changed",
         "data {} is used now",
         "data {} is not used any more",
+    )
+    told += _changes(
+        old.get("recorded", {}),
+        new.get("recorded", {}),
+        "the record of tier {} changed",
+        "a record of tier {} is there now",
+        "the record of tier {} is gone",
     )
     if old.get("python") != new["python"]:
         told.append(f"Python {old.get('python')} -> {new['python']}")

@@ -13,9 +13,10 @@ from tiny_checkout import Tiny
 
 from msig_lib.errors import MsigError
 from msig_lib.project import project
-from msig_lib.runs import imports, key
+from msig_lib.runs import imports, key, recorded
 from msig_lib.runs import notebook as nb
 from msig_lib.runs.notebook import Cell
+from msig_lib.runs.results import ResultsError
 
 
 def plan(chapter: str = "ch01_first", **given) -> key.Job:
@@ -205,3 +206,31 @@ def test_the_tier_s_own_limit_wins(inside: Tiny):
     assert nb.read_tier(project(), "smoke").settings.limit_s == 30
     edit(inside, "notebooks/tiers/smoke.yml", "tier: {limit_s: 12}\n")
     assert nb.read_tier(project(), "smoke").settings.limit_s == 12
+
+
+def test_what_a_slower_tier_recorded_is_in_the_key_of_a_notebook_that_may_show_it(inside: Tiny):
+    before = plan()
+    record = inside.root / "book/recorded/ch01_first.full.json"
+    record.parent.mkdir(parents=True)
+    document = {"rows": [{"metric": "m", "value": 2.0, "seed": 1, "n_items": 1, "factors": {"method": "a"}}]}
+    document["provenance"] = {"seeds": [1], "seconds": 120.0, "commit": {"id": "f" * 40}}
+    record.write_text(json.dumps(document))
+    assert plan().key == before.key  # it imports nothing that reads records
+    path = inside.root / "notebooks/ch01_first.ipynb"
+    notebook = json.loads(path.read_text())
+    notebook["cells"][-1]["source"] += "\nfrom msig_lib.runs import recorded"
+    path.write_text(json.dumps(notebook))
+    with_record = plan()
+    assert list(with_record.parts["recorded"]) == ["full"]
+    found = recorded.read("ch01_first", slower_than="quick")
+    assert found.results.select("m", method="a")[0].value == 2.0
+    assert "tier full, not measured in this run: 1 seeds, 2 minutes" in found.told
+    assert recorded.read("ch01_first", slower_than="full") is None
+    with pytest.raises(ValueError, match="'fast', expected one of smoke"):
+        recorded.read("ch01_first", slower_than="fast")
+    record.write_text(json.dumps({"rows": [{}], "provenance": {}}))
+    assert key.differences(with_record.parts, plan().parts) == ["the record of tier full changed"]
+    with pytest.raises(ResultsError, match=r"ch01_first\.full\.json is no record"):
+        recorded.read("ch01_first", slower_than="quick")
+    record.unlink()
+    assert key.differences(with_record.parts, plan().parts) == ["the record of tier full is gone"]
