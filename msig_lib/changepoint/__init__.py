@@ -1,0 +1,1 @@
+"""Chapter 4: change-point detection with generated correlation graphs (CORD_CPD)."""
