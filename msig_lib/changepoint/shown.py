@@ -1,0 +1,184 @@
+"""What the chapter's page shows of the studies: graphs as squares, rows for figures, and sentences that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from msig_lib.changepoint.data import Series, edge_values, edges
+from msig_lib.changepoint.signal import Scores
+from msig_lib.changepoint.springs import SpringSettings, observe
+from msig_lib.changepoint.study import CORD, KINDS, NAMES, Learned, View, World, detection
+
+UNTOLD = {"spring_regression", "spring_evidence", "position"}
+"""Detectors that know the law or the labels: a bound, not a rival."""
+
+
+def square(values: np.ndarray) -> np.ndarray:
+    """Return values of directed pairs [E] as a matrix [N, N] with zeros on its diagonal."""
+    n = int((1 + np.sqrt(1 + 4 * len(values))) / 2)
+    full = np.zeros((n, n), dtype=values.dtype)
+    full[edges(n)] = values
+    return full
+
+
+def true_edges(series: Series) -> np.ndarray:
+    """Return the true connections at every frame, float32 [S, T, E]: the second graph from the change on."""
+    frames = np.arange(series.X.shape[1])
+    after = (series.change_time[:, None] >= 0) & (frames >= series.change_time[:, None])
+    before_and_after = edge_values(series.graph.astype(np.float32))
+    return np.where(after[..., None], before_and_after[:, None, 1], before_and_after[:, None, 0])
+
+
+def edge_names(n: int) -> list[str]:
+    """Return "i hears j" for every directed pair of n variables, counted from 1."""
+    return [f"{i + 1} hears {j + 1}" for i, j in zip(*edges(n))]
+
+
+def coordinate(series: Series, particle: int = 0, row: int = 0) -> np.ndarray:
+    """Return one particle's x and its speed along x, float32 [T, 2]."""
+    return series.X[row, :, particle][:, [0, 2]]
+
+
+def three(scores: Scores, row: int) -> dict[str, np.ndarray]:
+    """Return one series' three scores by the names of `figures_springs.scores_over_time`."""
+    return {
+        "correlation": scores.normed()[0][row],
+        "independent": scores.normed()[1][row],
+        "ensemble": scores.ensemble[row],
+    }
+
+
+def noisy(series: Series, noise: float) -> Series:
+    """Return series with noise, always the same."""
+    return observe(series, noise=noise, seed=0)
+
+
+def one_kind(series: Series) -> Series:
+    """Return the series with one name for all kinds of transition, so that they are judged together."""
+    return replace(series, kind=np.full(len(series), "transition"))
+
+
+def of_ensemble(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep of CORD_CPD's three scores the ensemble, and drop the column."""
+    if "score" not in frame:
+        return frame
+    kept = ~frame["method"].isin(list(CORD)) | (frame["score"] == "ensemble")
+    return frame[kept].drop(columns="score").reset_index(drop=True)
+
+
+def in_table_order(frame: pd.DataFrame) -> list[str]:
+    """Return the methods of a frame in the order of tables."""
+    there = set(frame["method"])
+    return [name for name in NAMES if name in there]
+
+
+def in_units(frame: pd.DataFrame, settings: SpringSettings) -> pd.DataFrame:
+    """Return the frame with `size` in each kind's own unit: kicks as standard deviations, flips as pairs."""
+    unit = {
+        "location": settings.location_kick,
+        "speed": settings.speed_kick,
+        "connection": (settings.pairs + 1) // 2,
+    }
+    return frame.assign(
+        size=[row.size_ * unit[row.kind] for row in frame.rename(columns={"size": "size_"}).itertuples()]
+    )
+
+
+def by_noise_in_words(frame: pd.DataFrame, methods: Sequence[str]) -> str:
+    """Say the AUC of every method at the lowest and the highest noise, speeds shown, mean over kinds."""
+    shown = frame[frame["seen"] == View().factors["seen"]]
+    told = []
+    for method in methods:
+        mean = shown[shown["method"] == method].groupby("noise")["value"].mean()
+        if len(mean):
+            told.append(
+                f"{NAMES[method]}: {mean.iloc[0]:.2f} at noise {mean.index[0]:g}, "
+                f"{mean.iloc[-1]:.2f} at {mean.index[-1]:g}"
+            )
+    return "; ".join(told)
+
+
+def standing(frame: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return for every kind, noise and view where `method` stands: its AUC, and the best rival's that learns nothing.
+
+    Columns kind, noise, seen, value, lo, hi, rival, rival_value, rival_lo, rival_hi. Rivals are the detectors that
+    are neither networks nor told the law.
+    """
+    rivals = frame[
+        ~frame["method"].isin({*CORD, *UNTOLD, "rnn", "rnn_alone", "lstnet", "klcpd", "klcpd_changes"})
+    ]
+    rows = []
+    for mine in frame[frame["method"] == method].itertuples():
+        same = rivals[(rivals.kind == mine.kind) & (rivals.noise == mine.noise) & (rivals.seen == mine.seen)]
+        if len(same):
+            best = same.loc[same["value"].idxmax()]
+            rows.append([mine.kind, mine.noise, mine.seen, mine.value, mine.lo, mine.hi,
+                         best.method, best.value, best.lo, best.hi])  # fmt: skip
+    columns = ["kind", "noise", "seen", "value", "lo", "hi", "rival", "rival_value", "rival_lo", "rival_hi"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def where_best(frame: pd.DataFrame, method: str) -> str:
+    """Say at which noise and for which kinds the method beats every detector that learns nothing."""
+    stands = standing(frame, method)
+    ahead = stands[stands["lo"] > stands["rival_hi"]]
+    places = len(stands)
+    if not len(ahead):
+        return (
+            f"In none of the {places} cells (kind, noise, speeds shown or hidden) is {NAMES[method]} ahead of the "
+            "best detector that learns nothing by more than their intervals."
+        )
+    told = "; ".join(
+        f"{row.kind} at noise {row.noise:g}, {row.seen} seen ({row.value:.2f} against {row.rival_value:.2f})"
+        for row in ahead.sort_values(["seen", "kind", "noise"]).itertuples()
+    )
+    cells = f"**{len(ahead)} of {places}** cells"
+    return f"{NAMES[method]} is ahead of every detector that learns nothing in {cells}: {told}."
+
+
+def taken_away(frame: pd.DataFrame, method: str) -> str:
+    """Say in which share of the cells the method is ahead, tied or behind, by kind of change."""
+    stands, told = standing(frame, method), []
+    for kind in KINDS:
+        of = stands[stands["kind"] == kind]
+        if len(of):
+            ahead, behind = (of["lo"] > of["rival_hi"]).sum(), (of["hi"] < of["rival_lo"]).sum()
+            told.append(
+                f"{kind}: ahead in {ahead}, behind in {behind}, no clear difference in {len(of) - ahead - behind}"
+            )
+    return (
+        f"Of the cells of noise and view, {NAMES[method]} against the best detector that learns nothing: "
+        + "; ".join(told) + "."
+    )  # fmt: skip
+
+
+def explored(
+    learned: Mapping[tuple[str, int, View], Learned],
+    seed: int,
+    worlds: Mapping[float, World],
+    rivals: Mapping[View, tuple],
+) -> dict[tuple[str, float, float], dict]:
+    """Return the arguments of `figures_explorer.explorer_frame` for every (kind, noise, size), one series each.
+
+    `worlds` by size of the change (1: the thesis's), `rivals[view]` is the detector shown beside CORD_CPD.
+    """
+    frames = {}
+    for view, (rival, name) in rivals.items():
+        one = learned["cord_gnn_rnn", seed, view]
+        for size, world in worlds.items():
+            series = world.part("test", view)
+            scores = detection(one.scores if size == 1.0 else one.others[f"{size:g}"])
+            start = series.X.shape[1] // 4
+            for kind in KINDS:
+                row = int(np.flatnonzero(series.kind == kind)[0])
+                frames[kind, float(view.noise), size] = {
+                    "paths": series.X[row],
+                    "scores": {"CORD_CPD": scores[row], NAMES[name]: rival(series.X[[row]])[0]},
+                    "change_time": int(series.change_time[row]),
+                    "evaluated": (start, series.X.shape[1] - start),
+                }
+    return frames
