@@ -81,7 +81,11 @@ def backward(g, gates, out, start, w, ggiven, gmixed, gstart):
     """Write the gradients of `given`, of n's part of the product [T, B, D, H] and of `start`; w [D, 3 H, H]."""
     frames, rows, directions, h = g.shape
     few = min(BLOCK, rows)
-    carry, gate, back = np.empty((few, h), g.dtype), np.empty((few, 3 * h), g.dtype), np.empty((few, h), g.dtype)
+    carry, gate, back = (
+        np.empty((few, h), g.dtype),
+        np.empty((few, 3 * h), g.dtype),
+        np.empty((few, h), g.dtype),
+    )
     for d in range(directions):
         for begin in range(0, rows, few):
             count = min(few, rows - begin)
@@ -97,7 +101,13 @@ def backward(g, gates, out, start, w, ggiven, gmixed, gstart):
                     else:
                         before = out[t - 1 if d == 0 else t + 1, b, d]
                     _update_back(
-                        g[t, b, d], carry[k], gates[t, b, d], before, ggiven[t, b, d], gmixed[t, b, d], gate[k]
+                        g[t, b, d],
+                        carry[k],
+                        gates[t, b, d],
+                        before,
+                        ggiven[t, b, d],
+                        gmixed[t, b, d],
+                        gate[k],
                     )
                 np.dot(gate[:count], w[d], back[:count])
                 for k in range(count):

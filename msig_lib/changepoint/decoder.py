@@ -28,7 +28,6 @@ class Decoder(nn.Module):
         self.node_1, self.node_2 = nn.Linear(m + d if official else m, d), nn.Linear(d, d)
         self.gru = GRU(d, d, directions=1) if settings.decoder_output == "rnn" else None
         self.out = nn.Linear(d, m)
-        self.skip = nn.Linear(m, m) if settings.skip else None  # starts at zero, see `CorrelationDynamics`
 
     def embed(self, x: torch.Tensor, graph: torch.Tensor) -> torch.Tensor:
         """Return the node vectors of Eqs. 4.17-4.18, [B, N, d], for x [B, N, M] and graph [B, E]."""
@@ -45,10 +44,7 @@ class Decoder(nn.Module):
         h = self.embed(x, graph)
         if self.gru is not None:
             h = state = self.gru.step(h.flatten(0, 1), state.flatten(0, 1)).view(h.shape)
-        change = self.out(h)
-        if self.skip is not None:
-            change = change + self.skip(x)
-        return x + change, state
+        return x + self.out(h), state
 
     def states(self, x: torch.Tensor, graph: torch.Tensor) -> torch.Tensor | None:
         """Return the GRU's state before each true frame [S, T, N, d], None without a GRU."""

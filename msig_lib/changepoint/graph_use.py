@@ -16,10 +16,13 @@ def errors_by_graph(
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return the mean squared error of each series' forecasts, float64 [S], by where their graph is from.
 
-    X is float [S, T, N, M], errors are in training deviations over windows of `model.window` frames (Eq. 4.2).
-    "generated" is the series' own graph, "another series'" that of a random other one, "average" the mean graph
-    of all. A decoder that uses the graph forecasts worse with the last two. Needs at least two series.
+    X is float [S, T, N, M], errors are in training deviations, over the windows of `model.window` frames from
+    every frame but the first (Eq. 4.2). "generated" is the series' own graph, "another series'" that of a random
+    other one, "average" the mean graph of all, frame by frame. A decoder that uses the graph forecasts worse with
+    the last two. ValueError for less than two series or variables; other errors as `model.score_samples`.
     """
+    if batch < 1:
+        raise ValueError(f"batch is {batch}, expected at least 1 series at a time")
     values = as_series(X)
     if len(values) < 2 or values.shape[2] < 2:
         raise ValueError(f"X has shape {values.shape}, expected at least 2 series of at least 2 variables")

@@ -22,7 +22,14 @@ FEATURES = 4  # as the springs
 
 
 def step(variables: int, frames: int, *, repeats: int = 2) -> dict[str, float]:
-    """Return seconds (the fastest of `repeats`) and the rise of peak memory, MB, of a training step in this process."""
+    """Return seconds (the fastest of `repeats`) and the rise of peak memory, MB, of a training step in this process.
+
+    Of the model with default settings. ValueError for less than 2 variables or frames, or no repeat.
+    """
+    if min(variables, frames) < 2 or repeats < 1:
+        raise ValueError(
+            f"{variables} variables, {frames} frames, {repeats} repeats were given, expected 2, 2 and 1 at least"
+        )
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.standard_normal((SERIES, frames, variables, FEATURES), dtype=np.float32))
     model, generator = CorrelationDynamics(FEATURES), torch.Generator().manual_seed(0)
@@ -41,8 +48,11 @@ def step(variables: int, frames: int, *, repeats: int = 2) -> dict[str, float]:
 def measure(variables: Sequence[int], frames: Sequence[int]) -> pd.DataFrame:
     """Return rows varied ("variables" or "frames"), size, seconds, megabytes, each of a process of its own.
 
-    The other number is the smallest of its list. Raises RuntimeError with what a process said when it fails.
+    The other number is the smallest of its list. ValueError for an empty list, RuntimeError with what a process
+    said when it fails.
     """
+    if not len(variables) or not len(frames):
+        raise ValueError(f"variables {variables} and frames {frames} were given, expected sizes of both")
     rows = []
     for varied, sizes in (("variables", variables), ("frames", frames)):
         for size in sizes:
@@ -55,6 +65,7 @@ def told(frame: pd.DataFrame) -> str:
     """Say how much more the largest size takes than the smallest."""
     parts = []
     for varied, of in frame.groupby("varied", sort=False):
+        of = of.sort_values("size")
         low, high = of.iloc[0], of.iloc[-1]
         parts.append(
             f"{high['size'] / low['size']:.0f} times the {varied} take **{high.seconds / low.seconds:.0f} times** "
@@ -67,7 +78,10 @@ def _apart(variables: int, frames: int) -> dict[str, float]:
     code = f"from msig_lib.changepoint import growth; growth._main({variables}, {frames})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{variables} variables, {frames} frames: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines()[-1:] or ["nothing; it may have run out of memory"]
+        raise RuntimeError(
+            f"{variables} variables, {frames} frames: the process ended with {done.returncode} and said {said[0]}"
+        )
     return json.loads(done.stdout)
 
 

@@ -67,7 +67,9 @@ class _Recurrence(torch.autograd.Function):
         frames, rows, directions, h = g.shape
         ggiven, gmixed = g.new_empty(frames, rows, directions, 3, h), torch.empty_like(g)
         gstart = torch.empty_like(start)
-        kernels.backward(*(a.numpy() for a in (g, gates, out, start, w.flatten(1, 2), ggiven, gmixed, gstart)))
+        kernels.backward(
+            *(a.numpy() for a in (g, gates, out, start, w.flatten(1, 2), ggiven, gmixed, gstart))
+        )
         gw = torch.empty_like(w)
         for d in range(directions):
             # the state each frame starts from: the frame's before it, or `start`

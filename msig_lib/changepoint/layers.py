@@ -46,13 +46,13 @@ def positions(length: int, d: int) -> torch.Tensor:
 
 
 class Attention(nn.Module):
-    """One transformer layer over the second-last axis: [B, L, d] -> [B, L, d] (Eq. 4.13, 8 heads, norm after)."""
+    """One transformer layer over the second-last axis: [B, L, d] -> [B, L, d] (Eq. 4.13, norm after)."""
 
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
-        self.wide, self.narrow = nn.Linear(d, 8 * d), nn.Linear(8 * d, d)  # official: d_ff = heads * d
+        self.wide, self.narrow = nn.Linear(d, heads * d), nn.Linear(heads * d, d)  # official code
         self.norm_1, self.norm_2 = nn.LayerNorm(d), nn.LayerNorm(d)
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from msig_lib.changepoint.decoder import Decoder
 from msig_lib.changepoint.layers import (
@@ -56,9 +55,6 @@ class CorrelationDynamics(nn.Module):
             # learned several epochs later
             nn.init.xavier_normal_(self.decoder.out.weight, gain=0.01)
             nn.init.zeros_(self.decoder.out.bias)
-            if self.decoder.skip is not None:
-                nn.init.zeros_(self.decoder.skip.weight)
-                nn.init.zeros_(self.decoder.skip.bias)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Return the graph's logits float [S, T, E, 2], class 1 = connected, of x [S, T, N, M] (Eqs. 4.8-4.9)."""
@@ -87,7 +83,7 @@ class CorrelationDynamics(nn.Module):
         soft = torch.sigmoid(difference)
         if not hard:
             return soft
-        return (difference > 0).to(soft) + soft - soft.detach()
+        return (difference > 0).to(soft) + (soft - soft.detach())  # the bracket is 0, to the last bit
 
     def rollout(self, x: torch.Tensor, graph: torch.Tensor, steps: int) -> torch.Tensor:
         """Return predictions of the frames 1 .. T - 1, [S, T - 1, N, M], of x [S, T, N, M] by graph [S, T, E].
@@ -117,7 +113,7 @@ class CorrelationDynamics(nn.Module):
         inside = (ahead < t).to(x)
         error = ((found - x[:, ahead.clamp(max=t - 1)]) ** 2).mean((3, 4)) * inside
         error = error.sum(2) / inside.sum(1)
-        return F.pad(error, (1, 0)) if t < 2 else torch.cat([error.min(1, keepdim=True).values, error], dim=1)
+        return torch.cat([error.min(1, keepdim=True).values, error], dim=1)
 
     def _check(self, x: torch.Tensor, graph: torch.Tensor | None = None) -> None:
         if x.ndim != 4 or x.shape[3] != self.n_features or x.shape[1] < 2 or x.shape[2] < 2:

@@ -55,7 +55,13 @@ class _Pairs(torch.autograd.Function):
         ctx.form = (summed, act_1, act_2)
         rows, n, _ = p.shape
         out = p.new_empty(rows * n, len(w)) if summed else p.new_empty(rows * n, n - 1, len(last))
-        flat = [p.flatten(0, 1), q.flatten(0, 1), last.view(rows * n, n - 1) if summed else last, w.t().contiguous(), b]
+        flat = [
+            p.flatten(0, 1),
+            q.flatten(0, 1),
+            last.view(rows * n, n - 1) if summed else last,
+            w.t().contiguous(),
+            b,
+        ]
         ps, qs, ls, across, bs = (a.numpy() for a in flat)
         run = kernels.sum_messages if summed else kernels.read_pairs
         run(ps, qs, n, ls, across, bs, act_1, act_2, out.numpy())

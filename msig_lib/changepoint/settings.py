@@ -33,15 +33,13 @@ class ModelSettings:
     h_j + sum (Eq. 4.16), a linear map of [h_i; h_j] (Eq. 4.8), x_i + sum (Eq. 4.18).
 
     Left out of the official code: its graph logits also read the spatial layer's edge vectors, and it normalises
-    edges where `GNNSpatial` normalises their average. Neither changes what can be expressed.
+    edges where `GNNSpatial` normalises their average. Both are for speed; their effect was not measured apart.
     """
 
     temporal: str = "gru"  # thesis 4.3.1; "transformer": Trans_TEL
     spatial: str = "gnn"  # thesis 4.3.1; "transformer": Trans_SEL
     convention: str = "official"  # ours: Eq. 4.8's logits are a_i + b_j, which cannot express every graph
     decoder_output: str = "mlp"  # official code; "rnn": g_out reads all frames so far (thesis 4.3.2)
-    skip: bool = False  # ours: adds a linear map of x_i, from zero, to g_out. It helped (AUC .98/.87/.91 against
-    #   .70/.58/.64 in 3 epochs) until g_out itself began at zero, and hurts since (.98/.89/.92, .99/.92/.96)
     encoder_width: int = 64  # thesis 9.2.1: 64 (transformers); its 256 for the GNN costs too much here
     decoder_width: int = 64  # ours: the official 256 costs ten times as much
     levels: int = 2  # thesis 4.3.1: 2 temporal layers with 1 spatial layer between

@@ -142,13 +142,12 @@ class Job:
 def recipe(view: View, epochs: int) -> tuple[tuple[str, object], ...]:
     """Return the options of `CorrelationCPD` for a view, chosen on validation series.
 
-    With noise forecasts are longer; where speeds are hidden the decoder remembers (thesis 4.3.2: MLP or RNN output
-    "depending on the application").
+    Where values are noisy or speeds hidden one frame does not tell how a particle moves, so the decoder remembers
+    (thesis 4.3.2: MLP or RNN output "depending on the application").
     """
-    rollout = NOISY_ROLLOUT if view.noise else TrainSettings().rollout
-    decoder = "rnn" if view.hidden else "mlp"
+    decoder = "rnn" if view.noise or view.hidden else "mlp"
     return (
-        ("train_settings", TrainSettings(epochs=epochs, rollout=rollout)),
+        ("train_settings", TrainSettings(epochs=epochs)),
         ("model_settings", ModelSettings(decoder_output=decoder)),
     )
 

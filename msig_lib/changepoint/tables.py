@@ -17,7 +17,7 @@ def intervals(now: Any, metric: str, recorded: Any = None, **wanted: object) -> 
     """Return a row for everything that `metric` was measured of: its factors, value, lo, hi, seeds and origin.
 
     `now` and `recorded` are tables of results (`frame()`, `matrix(metric, **factors)`); `wanted` keeps rows with
-    these factors (a list: any of them). What this run has not measured comes from `recorded`, whose intervals are
+    these factors (a list: any of them; None: rows without the factor). What this run has not measured comes from `recorded`, whose intervals are
     over seeds alone, and says so in the column origin. 95% intervals over seeds and items.
     """
     parts = [_intervals(now, metric, NOW, wanted)]
@@ -35,10 +35,12 @@ def _intervals(results: Any, metric: str, origin: str, wanted: Mapping[str, obje
     frame = results.frame()
     frame = frame[frame["metric"] == metric]
     for name, value in wanted.items():
+        allowed = list(value) if isinstance(value, list | tuple | set) else [value]
+        without = None in allowed  # `isin` finds no missing values
         if name not in frame:
-            return pd.DataFrame()
-        allowed = value if isinstance(value, list | tuple | set) else [value]
-        frame = frame[frame[name].isin(list(allowed))]
+            frame = frame if without else frame[:0]
+        else:
+            frame = frame[frame[name].isin(allowed) | (frame[name].isna() & without)]
     factors = [
         name
         for name in frame
@@ -61,15 +63,28 @@ def _intervals(results: Any, metric: str, origin: str, wanted: Mapping[str, obje
 def cells(frame: pd.DataFrame, index: str, columns: Sequence[str], *, digits: int = 3) -> pd.DataFrame:
     """Return a table of texts "value [lo, hi]" from `intervals`, recorded ones marked with a dagger.
 
+    A row for each value of `index`, a column for each combination in `columns`, both in the order of the frame.
+    ValueError for columns that are not there, or when two rows of the frame fall into one cell.
+
     >>> one = {"method": ["a"], "kind": ["x"], "value": [0.5], "lo": [0.4], "hi": [0.6], "origin": ["recorded"]}
     >>> cells(pd.DataFrame(one), "method", ["kind"]).loc["a", "x"]
     '0.500 [0.400, 0.600]†'
     """
+    columns = [columns] if isinstance(columns, str) else list(columns)
+    absent = [name for name in (index, *columns) if name not in frame]
+    if absent:
+        raise ValueError(f"the frame has no {', '.join(absent)}, only {', '.join(map(str, frame))}")
+    twice = frame.duplicated([index, *columns])
+    if twice.any():
+        where = dict(zip((index, *columns), frame.loc[twice, [index, *columns]].iloc[0]))
+        raise ValueError(
+            f"{int(twice.sum()) + 1} or more rows fall into one cell, the first at {where}: keep one of them, or "
+            "add the factor in which they differ to columns"
+        )
     shown = frame.assign(text=[_text(row, digits) for row in frame.to_dict("records")])
-    wide = shown.pivot(index=index, columns=list(columns), values="text")
+    wide = shown.pivot(index=index, columns=columns, values="text")
     order = [
-        tuple(row) if len(columns) > 1 else row[0]
-        for row in frame[list(columns)].drop_duplicates().to_numpy()
+        tuple(row) if len(columns) > 1 else row[0] for row in frame[columns].drop_duplicates().to_numpy()
     ]
     return wide.reindex(index=list(dict.fromkeys(frame[index])), columns=order).fillna("")
 
