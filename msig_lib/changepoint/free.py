@@ -12,6 +12,12 @@ from msig_lib.changepoint.data import Series
 
 Detector = Callable[[np.ndarray], np.ndarray]
 WINDOWS = (5, 10, 20)  # ours: what fits on both sides of every frame in the middle half of 100
+ON_CONDITION = {
+    "bocpd": "train series",
+    "kinematic": "velocity=True",
+    "spring_regression": "springs=True",
+    "spring_evidence": "springs=True",
+}
 VALID = 90  # ours: validation series on which options are compared, evenly over kinds
 
 
@@ -85,18 +91,32 @@ def choose(
     """Return {detector: (f, option)} with each one's option of highest mean AUC over the kinds of `valid`.
 
     One of a single option is not tried. The AUC forgives a frame (`evaluate.auc`, "near"), so that no detector is
-    chosen or dropped for where it puts its peak. Without `train`, unlabelled, there is no "bocpd".
+    chosen or dropped for where it puts its peak. Without `train`, unlabelled, there is no "bocpd". ValueError for
+    names in `without` or `only` that are no detector, and for one in `only` that these arguments leave out.
     """
-    some = valid.subset(np.arange(min(len(valid), VALID)))
+    found = families(velocity, springs, train)
+    unknown = [name for name in (*without, *(only or ())) if name not in {*found, *ON_CONDITION}]
+    if unknown:
+        there = ", ".join(dict.fromkeys((*found, *ON_CONDITION)))
+        raise ValueError(f"{', '.join(unknown)}: unknown detectors, expected a list of some of {there}")
+    for name in only or ():
+        if name not in found:
+            raise ValueError(f"{name} was asked for, which needs {ON_CONDITION[name]}")
+    some = _evenly(valid, VALID)
     return {
         name: best(options, some)
-        for name, options in families(velocity, springs, train).items()
+        for name, options in found.items()
         if name not in without and (only is None or name in only)
     }
 
 
 def best(options: Mapping[str, Detector], valid: Series) -> tuple[Detector, str]:
-    """Return the detector, and its option, with the highest mean AUC over the kinds of `valid`."""
+    """Return the detector, and its option, with the highest mean AUC over the kinds of `valid`, the first of equals.
+
+    ValueError for no options, and where a kind of `valid` has no change to be found.
+    """
+    if not options:
+        raise ValueError("no options were given, expected {option: detector}")
     if len(options) == 1:
         return next((f, option) for option, f in options.items())
     start = valid.X.shape[1] // 4
@@ -109,6 +129,14 @@ def best(options: Mapping[str, Detector], valid: Series) -> tuple[Detector, str]
         )
     option = max(means, key=means.__getitem__)
     return options[option], option
+
+
+def _evenly(valid: Series, most: int) -> Series:
+    """Return at most `most` of the series in their order, the first ones of every kind, as many of each."""
+    turn = np.empty(len(valid), dtype=np.int64)
+    for kind in np.unique(valid.kind):
+        turn[valid.kind == kind] = np.arange((valid.kind == kind).sum())
+    return valid.subset(np.sort(np.argsort(turn, kind="stable")[:most]))
 
 
 def _middle(X: np.ndarray) -> np.ndarray:

@@ -11,22 +11,31 @@ import pandas as pd
 from msig_lib.changepoint.data import Series, edge_values, edges
 from msig_lib.changepoint.signal import Scores
 from msig_lib.changepoint.springs import SpringSettings, observe
-from msig_lib.changepoint.study import CORD, KINDS, NAMES, Learned, View, World, detection
+from msig_lib.changepoint.study import CORD, KINDS, NAMES, Learned, View, World, detection, least_flips
 
 UNTOLD = {"spring_regression", "spring_evidence", "position"}
 """Detectors that know the law or the labels: a bound, not a rival."""
 
 
 def square(values: np.ndarray) -> np.ndarray:
-    """Return values of directed pairs [E] as a matrix [N, N] with zeros on its diagonal."""
-    n = int((1 + np.sqrt(1 + 4 * len(values))) / 2)
+    """Return values of directed pairs [E] as a matrix [N, N] with zeros on its diagonal; ValueError for another E."""
+    n = round((1 + np.sqrt(1 + 4 * len(values))) / 2)
+    if values.ndim != 1 or len(values) != n * (n - 1):
+        raise ValueError(f"values have shape {values.shape}, expected [N(N-1)], one for each directed pair")
     full = np.zeros((n, n), dtype=values.dtype)
     full[edges(n)] = values
     return full
 
 
 def true_edges(series: Series) -> np.ndarray:
-    """Return the true connections at every frame, float32 [S, T, E]: the second graph from the change on."""
+    """Return the true connections at every frame, float32 [S, T, E]: the second graph from the change on.
+
+    ValueError for series without known graphs, or with several changes, whose graphs between are not known.
+    """
+    if series.graph is None:
+        raise ValueError(f"series of {series.name} have no graph, expected series with true connections")
+    if any(len(times) > 1 for times in series.times()):
+        raise ValueError("some series have several changes, expected one each at most")
     frames = np.arange(series.X.shape[1])
     after = (series.change_time[:, None] >= 0) & (frames >= series.change_time[:, None])
     before_and_after = edge_values(series.graph.astype(np.float32))
@@ -39,7 +48,11 @@ def edge_names(n: int) -> list[str]:
 
 
 def coordinate(series: Series, particle: int = 0, row: int = 0) -> np.ndarray:
-    """Return one particle's x and its speed along x, float32 [T, 2]."""
+    """Return one particle's x and its speed along x, float32 [T, 2]; ValueError where the speeds are hidden."""
+    if series.X.shape[3] != 4:
+        raise ValueError(
+            f"the series have {series.X.shape[3]} features, expected 4: x, y and the speeds along them"
+        )
     return series.X[row, :, particle][:, [0, 2]]
 
 
@@ -77,15 +90,16 @@ def in_table_order(frame: pd.DataFrame) -> list[str]:
 
 
 def in_units(frame: pd.DataFrame, settings: SpringSettings) -> pd.DataFrame:
-    """Return the frame with `size` in each kind's own unit: kicks as standard deviations, flips as pairs."""
-    unit = {
-        "location": settings.location_kick,
-        "speed": settings.speed_kick,
-        "connection": (settings.pairs + 1) // 2,
-    }
-    return frame.assign(
-        size=[row.size_ * unit[row.kind] for row in frame.rename(columns={"size": "size_"}).itertuples()]
-    )
+    """Return the frame with `size` in each kind's own unit: kicks as standard deviations, flips as pairs.
+
+    `size` comes as a factor, as `study.with_size` takes it, `settings` are those of the world of size 1.
+    """
+    kick = {"location": settings.location_kick, "speed": settings.speed_kick}
+    sizes = [
+        least_flips(settings, size) if kind == "connection" else size * kick[kind]
+        for kind, size in zip(frame["kind"], frame["size"])
+    ]
+    return frame.assign(size=np.array(sizes, dtype=float))
 
 
 def by_noise_in_words(frame: pd.DataFrame, methods: Sequence[str]) -> str:
@@ -106,8 +120,11 @@ def standing(frame: pd.DataFrame, method: str) -> pd.DataFrame:
     """Return for every kind, noise and view where `method` stands: its AUC, and the best rival's that learns nothing.
 
     Columns kind, noise, seen, value, lo, hi, rival, rival_value, rival_lo, rival_hi. Rivals are the detectors that
-    are neither networks nor told the law.
+    are neither networks nor told the law. ValueError when the frame has no row of `method`.
     """
+    if not (frame["method"] == method).any():
+        raise ValueError(f"no rows of {method!r}, only of {', '.join(dict.fromkeys(frame['method']))}")
+    frame = frame.reset_index(drop=True)  # rows of several frames may share a label
     rivals = frame[
         ~frame["method"].isin({*CORD, *UNTOLD, "rnn", "rnn_alone", "lstnet", "klcpd", "klcpd_changes"})
     ]
@@ -179,6 +196,6 @@ def explored(
                     "paths": series.X[row],
                     "scores": {"CORD_CPD": scores[row], NAMES[name]: rival(series.X[[row]])[0]},
                     "change_time": int(series.change_time[row]),
-                    "evaluated": (start, series.X.shape[1] - start),
+                    "evaluated": (start, series.X.shape[1] - start + 1),  # first, last + 1
                 }
     return frames

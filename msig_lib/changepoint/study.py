@@ -116,7 +116,12 @@ class World:
     convention: str = "ours"
 
     def part(self, name: str, view: View = View(), seed: int = TEST_SEED) -> Series:
-        """Return "train", "valid" or "test" of a seed as seen by `view`, with what would have been unchanged."""
+        """Return "train", "valid" or "test" of a seed as seen by `view`, ValueError for another name.
+
+        Those of `TEST_SEED` come with the same series without the change (`counterfactual`).
+        """
+        if name not in PARTS:
+            raise ValueError(f"part {name!r} was asked for, expected {', '.join(map(repr, PARTS))}")
         clean = _splits(self, seed)[name]
         return observe(clean, noise=view.noise, hide_velocity=view.hidden, seed=3 * seed + PARTS.index(name))
 
@@ -154,7 +159,7 @@ def recipe(view: View, epochs: int) -> tuple[tuple[str, object], ...]:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a trained model says of the series it is tested on, and what it cost, in CPU seconds."""
+    """What a trained model says of the series it is tested on, and what its training cost, in CPU seconds."""
 
     job: Job
     scores: Scores | np.ndarray
@@ -172,21 +177,27 @@ def detection(scores: Scores | np.ndarray) -> np.ndarray:
 
 
 def deep(method: str, X: np.ndarray, seed: int, **options: object):
-    """Return a model of `DEEP` trained on X [S, T, N, M]; `options` are settings that differ from its own."""
+    """Return a model of `DEEP` trained on X [S, T, N, M]; `options` are settings that differ from its own.
+
+    ValueError for an unknown method.
+    """
+    if method not in DEEP:
+        raise ValueError(f"{method!r} is no learner, expected one of {', '.join((*CORD, *DEEP))}")
     fit, settings = DEEP[method]
     return fit(X, replace(settings, **options), seed=seed)
 
 
 def learn(job: Job, world: World, others: Mapping[str, World] | None = None) -> Learned:
     """Train a job's model on its seed's unlabelled series of `world`; score its test series and those of `others`."""
-    began = time.process_time()
     asked = {name: other.part("test", job.view).X for name, other in (others or {}).items()}
     with torch_threads(1):
         X, test = world.part("train", job.view, job.seed).X, world.part("test", job.view).X
+        began = time.process_time()
         if job.method not in CORD:
             model = deep(job.method, X, job.seed, **dict(job.options))
+            seconds = time.process_time() - began
             found = {name: model.scores(x) for name, x in asked.items()}
-            return Learned(job, model.scores(test), [], time.process_time() - began, found)
+            return Learned(job, model.scores(test), [], seconds, found)
         model = CorrelationCPD(**CORD[job.method], seed=job.seed, **dict(job.options)).fit(X)
         seconds = time.process_time() - began
         found = {name: model.score_samples(x) for name, x in asked.items()}
@@ -212,8 +223,15 @@ def record(
 
     Every row has a value for each series of the kind, so that intervals are over seeds and series. Changes are looked
     for without the first and last quarter of the frames (thesis 4.4.1: in [25, 75] of 100). Every method's scores are
-    normalised over these frames of their series, as Eq. 4.4 does CORD_CPD's.
+    normalised over these frames of their series, as Eq. 4.4 does CORD_CPD's. ValueError when the scores are not
+    those of the series, or for series without a change.
     """
+    scores = np.asarray(scores)
+    if scores.shape != series.X.shape[:2]:
+        raise ValueError(
+            f"scores have shape {scores.shape}, expected {series.X.shape[:2]}, one for each frame of the series "
+            "(of the three scores of CORD_CPD: `detection`)"
+        )
     start = scores.shape[1] // 4
     scores = znorm(scores, start, scores.shape[1] - start)
     for kind in dict.fromkeys(series.kind.tolist()):
@@ -245,7 +263,14 @@ def record_learned(log, learned: Learned, series: Series, **factors: object) -> 
 
 
 def record_graphs(log, found: Scores, series: Series, **named: object) -> None:
-    """Add the share of frames and pairs whose spring the graph has right (table 9.1), by either naming."""
+    """Add the share of frames and pairs whose spring the graph has right (table 9.1), class 1 being "connected".
+
+    ValueError without generated or true graphs.
+    """
+    if found.graph is None or series.graph is None:
+        raise ValueError(
+            "graphs can be compared only where the scores hold them and the series the true ones"
+        )
     for kind in dict.fromkeys(series.kind.tolist()):
         rows = series.kind == kind
         right = evaluate.graph_accuracy(found.graph[rows], series.graph[rows], series.change_time[rows])
@@ -287,14 +312,19 @@ def score_free_all(
 
 def views(noises: Iterable[float], hidden: Iterable[bool] = (False, True)) -> list[View]:
     """Return every view with these noises, speeds shown and hidden."""
+    noises = list(noises)
     return [View(noise, hide) for hide in hidden for noise in noises]
+
+
+def least_flips(settings: SpringSettings, factor: float = 1.0) -> int:
+    """Return the least number of pairs that a connection change `factor` times as large flips, at most all but one."""
+    flips = settings.flips or (settings.pairs + 1) // 2
+    return min(max(round(factor * flips), 1), max(settings.pairs - 1, flips))
 
 
 def with_size(world: World, factor: float) -> World:
     """Return the world with changes `factor` times as large: the kicks, and the least number of flipped pairs."""
     s = world.settings
-    flips = min(max(round(factor * ((s.pairs + 1) // 2)), 1), s.pairs - 1)
-    changed = replace(
-        s, location_kick=factor * s.location_kick, speed_kick=factor * s.speed_kick, flips=flips
-    )
+    kicks = {"location_kick": factor * s.location_kick, "speed_kick": factor * s.speed_kick}
+    changed = replace(s, **kicks, flips=least_flips(s, factor))
     return replace(world, settings=changed)

@@ -43,15 +43,17 @@ TITLES = {
 
 def at_hand(names: Sequence[str]) -> list[str]:
     """Return the names of `SETS` whose data are here; KeyError for an unknown one."""
-    unknown = [name for name in names if name not in SETS]
-    if unknown:
-        raise KeyError(f"{', '.join(unknown)}: unknown sensor series, there are {', '.join(SETS)}")
+    _check(names)
     return [name for name in names if name not in NEEDS or datasets.available(NEEDS[name])[0]]
 
 
 @lru_cache(maxsize=len(SETS))
 def parts(name: str) -> dict[str, Series]:
-    """Return "train", "valid", "test" (and "control") of a set, every channel standardised by train's figures."""
+    """Return "train", "valid", "test" (and "control") of a set, every channel standardised by train's figures.
+
+    KeyError for an unknown name, DataNotAvailable where the files of a set are not here.
+    """
+    _check([name])
     return sensors.standardise(SETS[name]())
 
 
@@ -66,17 +68,22 @@ class SensorJob:
 
 
 def learn(job: SensorJob) -> tuple[dict[str, np.ndarray], float]:
-    """Train on the unlabelled windows of a set; return {part: scores [S, T]} for what is tested, and CPU seconds."""
-    began, found = time.process_time(), parts(job.data)
+    """Train on the unlabelled windows of a set; return {part: scores [S, T]} of what is tested, and CPU seconds.
+
+    Parts are "test", and "control" where there is one; the seconds are those of training.
+    """
+    found = parts(job.data)
     with torch_threads(1):
+        began = time.process_time()
         if job.method in CORD:
             chosen = {**CORD[job.method], "scale": "variable", **dict(job.options)}
             model = CorrelationCPD(seed=job.seed, **chosen).fit(found["train"].X)
             scorer = model.score_samples
         else:
             scorer = deep(job.method, found["train"].X, job.seed, **dict(job.options)).scores
+        seconds = time.process_time() - began
         scores = {part: detection(scorer(found[part].X)) for part in ("test", "control") if part in found}
-    return scores, time.process_time() - began
+    return scores, seconds
 
 
 def learn_all(jobs: Sequence[SensorJob], *, threads: int = 1) -> list[tuple[dict[str, np.ndarray], float]]:
@@ -95,3 +102,9 @@ def position_only(train: Series, n_series: int, *, width: float = 3.0) -> np.nda
     times = train.change_time[train.change_time >= 0]
     density = np.exp(-((t[:, None] - times) ** 2) / (2 * width**2)).sum(axis=1)
     return np.tile(density, (n_series, 1))
+
+
+def _check(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in SETS]
+    if unknown:
+        raise KeyError(f"{', '.join(unknown)}: unknown sensor series, there are {', '.join(SETS)}")

@@ -17,8 +17,9 @@ def intervals(now: Any, metric: str, recorded: Any = None, **wanted: object) -> 
     """Return a row for everything that `metric` was measured of: its factors, value, lo, hi, seeds and origin.
 
     `now` and `recorded` are tables of results (`frame()`, `matrix(metric, **factors)`); `wanted` keeps rows with
-    these factors (a list: any of them; None: rows without the factor). What this run has not measured comes from `recorded`, whose intervals are
-    over seeds alone, and says so in the column origin. 95% intervals over seeds and items.
+    these factors (a list: any of them; None: rows without the factor). What this run has not measured comes from
+    `recorded`, whose intervals are over seeds alone, and says so in the column origin. 95% intervals over seeds
+    and items; one number alone has none (NaN).
     """
     parts = [_intervals(now, metric, NOW, wanted)]
     if recorded is not None:
@@ -76,10 +77,10 @@ def cells(frame: pd.DataFrame, index: str, columns: Sequence[str], *, digits: in
         raise ValueError(f"the frame has no {', '.join(absent)}, only {', '.join(map(str, frame))}")
     twice = frame.duplicated([index, *columns])
     if twice.any():
-        where = dict(zip((index, *columns), frame.loc[twice, [index, *columns]].iloc[0]))
+        first = frame.loc[twice, [index, *columns]].to_dict("records")[0]
         raise ValueError(
-            f"{int(twice.sum()) + 1} or more rows fall into one cell, the first at {where}: keep one of them, or "
-            "add the factor in which they differ to columns"
+            f"several rows fall into the cell {', '.join(f'{name} {value}' for name, value in first.items())}: "
+            "keep one of them, or add the factor in which they differ to columns"
         )
     shown = frame.assign(text=[_text(row, digits) for row in frame.to_dict("records")])
     wide = shown.pivot(index=index, columns=columns, values="text")
