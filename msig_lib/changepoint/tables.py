@@ -37,7 +37,7 @@ def _intervals(results: Any, metric: str, origin: str, wanted: Mapping[str, obje
     frame = frame[frame["metric"] == metric]
     for name, value in wanted.items():
         allowed = list(value) if isinstance(value, list | tuple | set) else [value]
-        without = None in allowed  # `isin` finds no missing values
+        without = None in allowed  # `isin` finds no missing numbers
         if name not in frame:
             frame = frame if without else frame[:0]
         else:
