@@ -24,8 +24,6 @@ from msig_lib.lm.threads import torch_threads
 
 TEST_SEED = 10_000  # ours: all seeds are compared on one validation and one test set, which no seed trains on
 KINDS = CHANGES
-NOISY_ROLLOUT = (
-    25  # ours, on validation series: in 10 frames of noise the springs cannot be seen (official code: 10)
 )
 CORD = {
     "cord_gnn_rnn": {"spatial": "gnn", "temporal": "gru"},
