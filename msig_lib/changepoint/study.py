@@ -24,7 +24,6 @@ from msig_lib.lm.threads import torch_threads
 
 TEST_SEED = 10_000  # ours: all seeds are compared on one validation and one test set, which no seed trains on
 KINDS = CHANGES
-)
 CORD = {
     "cord_gnn_rnn": {"spatial": "gnn", "temporal": "gru"},
     "cord_trans_rnn": {"spatial": "transformer", "temporal": "gru"},
