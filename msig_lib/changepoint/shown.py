@@ -57,12 +57,16 @@ def coordinate(series: Series, particle: int = 0, row: int = 0) -> np.ndarray:
 
 
 def three(scores: Scores, row: int) -> dict[str, np.ndarray]:
-    """Return one series' three scores by the names of `figures_springs.scores_over_time`."""
-    return {
-        "correlation": scores.normed()[0][row],
-        "independent": scores.normed()[1][row],
-        "ensemble": scores.ensemble[row],
-    }
+    """Return one series' three scores by the names of `figures_springs.scores_over_time`, cut off at both ends."""
+    correlation, independent = scores.normed()
+    named = {"correlation": correlation, "independent": independent, "ensemble": scores.ensemble}
+    return {name: cut_off(values[row], scores.start) for name, values in named.items()}
+
+
+def cut_off(score: np.ndarray, start: int) -> np.ndarray:
+    """Return a score [T] whose first and last `start` frames, which do not count, stay in the range of the others."""
+    inner = score[start : len(score) - start + 1]
+    return np.clip(score, inner.min(), inner.max())
 
 
 def noisy(series: Series, noise: float) -> Series:
@@ -194,7 +198,10 @@ def explored(
                 row = int(np.flatnonzero(series.kind == kind)[0])
                 frames[kind, float(view.noise), size] = {
                     "paths": series.X[row],
-                    "scores": {"CORD_CPD": scores[row], NAMES[name]: rival(series.X[[row]])[0]},
+                    "scores": {
+                        "CORD_CPD": cut_off(scores[row], start),
+                        NAMES[name]: rival(series.X[[row]])[0],
+                    },
                     "change_time": int(series.change_time[row]),
                     "evaluated": (start, series.X.shape[1] - start + 1),  # first, last + 1
                 }

@@ -80,8 +80,15 @@ def test_the_three_scores_are_z_scores_over_the_frames_looked_at():
     for name in ("correlation", "independent"):
         raw = getattr(scores, name)[1]
         inside = raw[6:19]  # frames 6..24-6, both included
-        np.testing.assert_allclose(found[name], (raw - inside.mean()) / inside.std(), atol=1e-12)
-    np.testing.assert_array_equal(found["ensemble"], scores.ensemble[1])
+        z = (raw - inside.mean()) / inside.std()
+        np.testing.assert_allclose(found[name][6:19], z[6:19], atol=1e-12)
+        assert found[name].max() <= z[6:19].max() + 1e-12 and found[name].min() >= z[6:19].min() - 1e-12
+    np.testing.assert_array_equal(found["ensemble"][6:19], scores.ensemble[1][6:19])
+
+
+def test_what_does_not_count_stays_in_the_range_of_what_does():
+    score = np.array([90.0, 1.0, 2.0, 3.0, -50.0])
+    np.testing.assert_array_equal(shown.cut_off(score, 1), [3.0, 1.0, 2.0, 3.0, 1.0])
 
 
 def test_noise_is_the_same_each_time_and_one_kind_keeps_all_else():
@@ -212,7 +219,10 @@ def test_the_explorer_gets_every_setting_with_the_scores_of_its_own_world():
         row = series.kind.tolist().index(kind)
         one = learned["cord_gnn_rnn", 7, View(noise)]
         own = one.scores if size == 1.0 else one.others["2"]
-        np.testing.assert_array_equal(one_frame["scores"]["CORD_CPD"], own.ensemble[row])
+        looked_at = slice(*one_frame["evaluated"])
+        np.testing.assert_array_equal(
+            one_frame["scores"]["CORD_CPD"][looked_at], own.ensemble[row][looked_at]
+        )
         np.testing.assert_array_equal(one_frame["paths"], series.X[row])
         rival = one_frame["scores"][NAMES["local_fit"]]
         np.testing.assert_allclose(rival, series.X[row].sum((1, 2), dtype=np.float64))
