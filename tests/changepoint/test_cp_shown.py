@@ -87,8 +87,8 @@ def test_the_three_scores_are_z_scores_over_the_frames_looked_at():
 
 
 def test_what_does_not_count_stays_in_the_range_of_what_does():
-    score = np.array([90.0, 1.0, 2.0, 3.0, -50.0])
-    np.testing.assert_array_equal(shown.cut_off(score, 1), [3.0, 1.0, 2.0, 3.0, 1.0])
+    score = np.array([90.0, 80.0, 1.0, 2.0, 3.0, -50.0])  # frames 2..6-2 count
+    np.testing.assert_array_equal(shown.cut_off(score, 2), [3.0, 3.0, 1.0, 2.0, 3.0, 1.0])
 
 
 def test_noise_is_the_same_each_time_and_one_kind_keeps_all_else():
