@@ -12,6 +12,9 @@ from numba.extending import intrinsic, overload
 # no "nnan" and "ninf": a NaN must come out as a NaN, so that training stops
 FAST = {"contract", "nsz", "arcp", "reassoc"}
 compiled = njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+# Part of its callers: a function of its own is compiled apart for itself and for every caller, rounding differently,
+# and which copy runs would depend on what was compiled in this process and what came from numba's cache.
+inlined = njit(nogil=True, fastmath=FAST, error_model="numpy", forceinline=True)
 LINEAR, RELU, ELU = 0, 1, 2
 
 

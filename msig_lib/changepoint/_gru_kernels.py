@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from msig_lib.changepoint._activation import compiled, exp
+from msig_lib.changepoint._activation import compiled, exp, inlined
 
 BLOCK = 64  # rows in one matrix product, too small for OpenBLAS to start threads
 
 
-@compiled
+@inlined
 def _update(given, mixed, state, kept, out):
     """r, z = sigmoid(given + mixed), n = tanh(given + r mixed), out = state = (1 - z) n + z state, of one row."""
     h = out.size
@@ -29,7 +29,7 @@ def _update(given, mixed, state, kept, out):
         out[c] = new
 
 
-@compiled
+@inlined
 def _update_back(g, carry, kept, before, to, gm, gate):
     """Gradients of the gates before their activation, also into `gate` with n's mixed part; carry becomes g z."""
     h = g.size

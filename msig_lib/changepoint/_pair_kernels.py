@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from msig_lib.changepoint._activation import ELU, RELU, compiled, exp
+from msig_lib.changepoint._activation import ELU, RELU, compiled, exp, inlined
 
 # pairs in one matrix product: both layers stay in the first-level cache at width 64, and OpenBLAS does not start
 # threads for a product so small
 BLOCK = 64
 
 
-@compiled
+@inlined
 def _activate_sum(a, b, act, out):
     """out = act(a + b)."""
     zero, one = a.dtype.type(0), a.dtype.type(1)
@@ -33,7 +33,7 @@ def _activate_sum(a, b, act, out):
             out[c] = a[c] + b[c]
 
 
-@compiled
+@inlined
 def _activate(v, b, act):
     """v = act(v + b)."""
     zero, one = v.dtype.type(0), v.dtype.type(1)
@@ -49,7 +49,7 @@ def _activate(v, b, act):
             v[c] = v[c] + b[c]
 
 
-@compiled
+@inlined
 def _times_slope(g, y, act):
     """g = g times the activation's slope where its value is y."""
     zero, one = g.dtype.type(0), g.dtype.type(1)
@@ -61,25 +61,25 @@ def _times_slope(g, y, act):
             g[c] = g[c] if y[c] > zero else zero
 
 
-@compiled
+@inlined
 def _add(total, a):
     for c in range(total.size):
         total[c] += a[c]
 
 
-@compiled
+@inlined
 def _add_scaled(total, scale, a):
     for c in range(total.size):
         total[c] += scale * a[c]
 
 
-@compiled
+@inlined
 def _scale(a, scale, out):
     for c in range(out.size):
         out[c] = scale * a[c]
 
 
-@compiled
+@inlined
 def _dot(a, b):
     total = a.dtype.type(0)
     for c in range(a.size):
@@ -87,7 +87,7 @@ def _dot(a, b):
     return total
 
 
-@compiled
+@inlined
 def _hidden(p, q, n, begin, end, act_1, across, b, act_2, h, y):
     """Write both layers of the pairs of the receivers begin .. end - 1 and return how many pairs these are."""
     e = 0
@@ -103,7 +103,7 @@ def _hidden(p, q, n, begin, end, act_1, across, b, act_2, h, y):
     return e
 
 
-@compiled
+@inlined
 def _hidden_back(gy, w, h, e, n, begin, end, act_1, gw, gwb, gp, gq, gh):
     """Add the gradients gy of the second layer before its activation to gw, gp and gq; gh and gwb are scratch."""
     np.dot(gy[:e].T, h[:e], gwb)
