@@ -6,7 +6,7 @@ import numpy as np
 
 from msig_lib.changepoint._activation import compiled, exp, inlined
 
-BLOCK = 64  # rows in one matrix product, too small for OpenBLAS to start threads
+BLOCK = 64  # rows in one matrix product
 
 
 @inlined

@@ -12,9 +12,7 @@ import numpy as np
 
 from msig_lib.changepoint._activation import ELU, RELU, compiled, exp, inlined
 
-# pairs in one matrix product: both layers stay in the first-level cache at width 64, and OpenBLAS does not start
-# threads for a product so small
-BLOCK = 64
+BLOCK = 64  # pairs in one matrix product, or as many as a layer is wide: both layers stay in the cache
 
 
 @inlined
@@ -124,7 +122,7 @@ def _hidden_back(gy, w, h, e, n, begin, end, act_1, gw, gwb, gp, gq, gh):
 @compiled
 def sum_messages(p, q, n, weight, across, b, act_1, act_2, out):
     """out[u] = sum over senders v of weight[u, v] y_uv; `across` [H, H2] is W transposed."""
-    few = max(1, BLOCK // (n - 1))
+    few = max(1, max(BLOCK, len(across)) // (n - 1))
     h = np.empty((few * (n - 1), across.shape[0]), p.dtype)
     y = np.empty((few * (n - 1), across.shape[1]), p.dtype)
     out[:] = 0
@@ -141,7 +139,7 @@ def sum_messages(p, q, n, weight, across, b, act_1, act_2, out):
 @compiled
 def sum_messages_back(g, p, q, n, weight, w, across, b, act_1, act_2, gp, gq, gweight, gw, gb):
     """Add the gradients of `sum_messages` to gp, gq, gw and gb; gweight is written."""
-    few = max(1, BLOCK // (n - 1))
+    few = max(1, max(BLOCK, len(across)) // (n - 1))
     h = np.empty((few * (n - 1), w.shape[1]), p.dtype)
     y = np.empty((few * (n - 1), w.shape[0]), p.dtype)
     gh, gy, gwb = np.empty_like(h), np.empty_like(y), np.empty_like(w)
@@ -162,7 +160,7 @@ def sum_messages_back(g, p, q, n, weight, w, across, b, act_1, act_2, gp, gq, gw
 @compiled
 def read_pairs(p, q, n, read, across, b, act_1, act_2, out):
     """out[u, v, k] = read[k] . y_uv."""
-    few = max(1, BLOCK // (n - 1))
+    few = max(1, max(BLOCK, len(across)) // (n - 1))
     h = np.empty((few * (n - 1), across.shape[0]), p.dtype)
     y = np.empty((few * (n - 1), across.shape[1]), p.dtype)
     for begin in range(0, len(p), few):
@@ -179,7 +177,7 @@ def read_pairs(p, q, n, read, across, b, act_1, act_2, out):
 @compiled
 def read_pairs_back(g, p, q, n, read, w, across, b, act_1, act_2, gp, gq, gread, gw, gb):
     """Add the gradients of `read_pairs` to all of gp, gq, gread, gw and gb."""
-    few = max(1, BLOCK // (n - 1))
+    few = max(1, max(BLOCK, len(across)) // (n - 1))
     h = np.empty((few * (n - 1), w.shape[1]), p.dtype)
     y = np.empty((few * (n - 1), w.shape[0]), p.dtype)
     gh, gy, gwb = np.empty_like(h), np.empty_like(y), np.empty_like(w)

@@ -27,7 +27,7 @@ from msig_lib.changepoint.signal import (
     peak_times,
     score,
 )  # fmt: skip
-from msig_lib.lm.threads import torch_threads
+from msig_lib.lm.threads import one_blas_thread, torch_threads
 
 SCALES = ("feature", "variable")
 STEPS = 1100  # ours: training steps of the chapter's recipe (6 epochs of 1,500 series in batches of 8)
@@ -127,7 +127,7 @@ class CorrelationCPD(BaseEstimator):
         self.n_variables_in_, self.n_features_in_ = values.shape[2:]
         self.mean_, self.scale_ = mean, np.where(flat, np.maximum(1.0, np.abs(mean)), spread)
         self._scored = None
-        with torch_threads(self.threads):
+        with torch_threads(self.threads), one_blas_thread():
             self.model_ = CorrelationDynamics(self.n_features_in_, settings, seed=self.seed)
             history = train.fit(self.model_, beside_itself(self._normed(values)), training, seed=self.seed)
         self.history_ = [{k: saving.plain(v) for k, v in asdict(epoch).items()} for epoch in history]
@@ -147,7 +147,7 @@ class CorrelationCPD(BaseEstimator):
         settings = ScoreSettings(
             window=self.window, hard=self.hard, seed=self.seed, batch=self.batch, start=self._start(n_frames)
         )
-        with torch_threads(self.threads):
+        with torch_threads(self.threads), one_blas_thread():
             found = score(self.model_, self._normed(values), settings)
         self._scored = found.graph
         return found

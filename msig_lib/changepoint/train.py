@@ -12,6 +12,7 @@ import torch
 
 from msig_lib.changepoint.model import CorrelationDynamics
 from msig_lib.changepoint.settings import TrainSettings
+from msig_lib.lm.threads import one_blas_thread
 
 
 class TrainingDiverged(RuntimeError):
@@ -51,6 +52,7 @@ def objective(
     return mse * (scale / (2 * settings.variance)), settings.smoothness * change, mse
 
 
+@one_blas_thread()
 def fit(
     model: CorrelationDynamics,
     X: np.ndarray,
