@@ -17,3 +17,7 @@ def listing(names: object, limit: int = 30) -> str:
     items = [str(name) for name in names]  # type: ignore[attr-defined]
     shown = ", ".join(items[:limit])
     return (f"{shown}, … ({len(items) - limit} more)" if len(items) > limit else shown) or "nothing"
+
+
+class TrainingDiverged(MsigError):
+    """A loss or a gradient is not a finite number any more; the message says at which step, and what to do."""

@@ -15,17 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msig_lib.errors import MsigError
+from msig_lib.errors import TrainingDiverged
 
 __all__ = ["Check", "DescentSettings", "Forecaster", "Scale", "TrainingDiverged", "forecast_loss"]
 Array = np.ndarray
 HELD_OUT_MOST = 50  # series; ours: their frames are enough to choose weights by, and each check costs time
 FRAMES_AT_ONCE = 2_000  # forecast at once outside training; ours: with 5 frames of 20 features each, 1 MB
 RESIDUAL_SERIES = 300  # ours: as many training series tell the variance of an error
-
-
-class TrainingDiverged(MsigError):
-    """Raised when a loss is no longer a number."""
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,18 @@ class World:
     test: int = 100  # thesis 4.4.1
     settings: SpringSettings = LABELLED_BY_GRAPH
     convention: str = "ours"
+    kinds: tuple[str, ...] = KINDS
+    tested: int = TEST_SEED  # seed of the series that all seeds are compared on
 
-    def part(self, name: str, view: View = View(), seed: int = TEST_SEED) -> Series:
+    def part(self, name: str, view: View = View(), seed: int | None = None) -> Series:
         """Return "train", "valid" or "test" of a seed as seen by `view`, ValueError for another name.
 
-        Those of `TEST_SEED` come with the same series without the change (`counterfactual`).
+        Without a seed those that all seeds are compared on, with the same series without the change
+        (`counterfactual`).
         """
         if name not in PARTS:
             raise ValueError(f"part {name!r} was asked for, expected {', '.join(map(repr, PARTS))}")
+        seed = self.tested if seed is None else seed
         clean = _splits(self, seed)[name]
         return observe(clean, noise=view.noise, hide_velocity=view.hidden, seed=3 * seed + PARTS.index(name))
 
@@ -126,8 +130,8 @@ class World:
 @lru_cache(maxsize=4)
 def _splits(world: World, seed: int) -> dict[str, Series]:
     return splits(
-        world.train, world.valid, world.test, seed=seed, settings=world.settings,
-        convention=world.convention, counterfactual=seed == TEST_SEED,
+        world.train, world.valid, world.test, seed=seed, settings=world.settings, kinds=world.kinds,
+        convention=world.convention, counterfactual=seed == world.tested,
     )  # fmt: skip
 
 
@@ -216,7 +220,7 @@ def learn_all(
 def record(
     log, scores: np.ndarray, series: Series, *, method: str, seed: int | None = None, **factors: object
 ) -> None:
-    """Add to `log` what `scores` [S, T] find of each kind of change: AUC by three conventions, TRI and distance.
+    """Add to `log` what `scores` [S, T] find of each kind of change: AUC by three conventions, TRI, distance and F1.
 
     Every row has a value for each series of the kind, so that intervals are over seeds and series. Changes are looked
     for without the first and last quarter of the frames (thesis 4.4.1: in [25, 75] of 100). Every method's scores are
@@ -238,7 +242,10 @@ def record(
         for metric, neighbours in (("auc", "near"), ("auc_official", "drop"), ("auc_plain", "keep")):
             log.add(metric, evaluate.auc_items(of, when, neighbours=neighbours, start=start), **named)
         log.add("tri", evaluate.triangle_utility(of, when, start=start), **named)
-        log.add("distance", evaluate.distance(of, when, start=start), **named)
+        apart = evaluate.distance(of, when, start=start)
+        log.add("distance", apart, **named)
+        # one prediction for one change: precision, recall and F1 are the share in reach
+        log.add("f1", (apart <= evaluate.TOLERANCE).astype(float), **named)
 
 
 def record_learned(log, learned: Learned, series: Series, **factors: object) -> None:

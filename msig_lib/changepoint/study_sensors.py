@@ -26,10 +26,11 @@ SETS = {
     "gesture": lambda: sensors.actrectut("gesture", seed=SEED, bridge=64, stride=25),
     "walk": lambda: sensors.actrectut("walk", seed=SEED, stride=25),
     "beedance": lambda: sensors.klcpd("beedance", seed=SEED, window=SHORT, stride=5),
+    "pamap2": lambda: sensors.pamap2(seed=SEED),
 }
 """Real series by name; learners train on all windows of the training recordings, whatever they hold."""
 
-NEEDS = {"gesture": "actrectut", "walk": "actrectut", "beedance": "klcpd"}
+NEEDS = {"gesture": "actrectut", "walk": "actrectut", "beedance": "klcpd", "pamap2": "pamap2"}
 """Data sets that have to be fetched first; the others come with an installed package."""
 
 TITLES = {
@@ -38,6 +39,7 @@ TITLES = {
     "gesture": "ActRecTut gestures",
     "walk": "ActRecTut walking",
     "beedance": "bee dance",
+    "pamap2": "PAMAP2",
 }
 
 

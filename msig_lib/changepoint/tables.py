@@ -11,6 +11,8 @@ import pandas as pd
 from msig_lib.stats import mean_interval
 
 NOW, RECORDED = "this run", "recorded"
+SHARES = ("auc", "auc_official", "auc_plain", "tri", "f1", "type_auc", "type_accuracy", "graph_accuracy")
+"""Measures between 0 and 1; an interval that reaches beyond is cut there."""
 
 
 def intervals(now: Any, metric: str, recorded: Any = None, **wanted: object) -> pd.DataFrame:
@@ -56,6 +58,8 @@ def _intervals(results: Any, metric: str, origin: str, wanted: Mapping[str, obje
         else:
             interval = mean_interval(values, rng=np.random.default_rng(0))
             found = [interval.estimate, interval.lo, interval.hi]
+            if metric in SHARES:
+                found[1:] = max(interval.lo, 0.0), min(interval.hi, 1.0)
         rows.append({**named, "value": found[0], "lo": found[1], "hi": found[2], "seeds": len(seeds),
                      "origin": origin})  # fmt: skip
     return pd.DataFrame(rows)

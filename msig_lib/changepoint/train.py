@@ -12,11 +12,8 @@ import torch
 
 from msig_lib.changepoint.model import CorrelationDynamics
 from msig_lib.changepoint.settings import TrainSettings
+from msig_lib.errors import TrainingDiverged
 from msig_lib.lm.threads import one_blas_thread
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss or a gradient is not a number any more."""
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from msig_lib.errors import MsigError
+from msig_lib.errors import TrainingDiverged
 from msig_lib.lm.resuming import Checkpoint
 from msig_lib.lm.scoring import target_logprobs
 
 # A loss takes (model, the batch's examples) and returns (the sum over its terms, the number of terms).
 Loss = Callable[[nn.Module, Sequence[Any]], tuple[Tensor, int]]
-
-
-class TrainingDiverged(MsigError):
-    """Raised when a loss or a gradient is not a finite number; the weights are those before that step."""
 
 
 @dataclass(frozen=True)

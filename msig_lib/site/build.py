@@ -16,13 +16,12 @@ from typing import Any
 import yaml
 
 from msig_lib import datasets
-from msig_lib.claims import Erratum, Verdict, errata, recorded
+from msig_lib.claims import Comparison, Erratum, Verdict, errata, recorded
 from msig_lib.project import Project
 from msig_lib.site import chapters as _chapters
 from msig_lib.site import details, ledger, pages, slower
 from msig_lib.site.chapters import Chapter, SiteError
 from msig_lib.site.check import check
-from msig_lib.site.ledger import Entry
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LAST_PROBLEMS = 15
@@ -37,10 +36,10 @@ def build(project: Project, runs: Mapping[str, Path], tier: str, verdicts: Itera
     the whole log is `_build/book.log`.
     """
     project.build.mkdir(parents=True, exist_ok=True)
-    lines = ledger.entries(verdicts, built=runs)
+    verdicts = list(verdicts)
     with tempfile.TemporaryDirectory(prefix=".book-", dir=project.build) as folder:
         source = Path(folder) / "source"
-        assemble(project, source, runs, tier, lines)
+        assemble(project, source, runs, tier, verdicts)
         html = render(source, Path(folder) / "out", log=project.build / "book.log")
         problems = check(html)
         if problems:
@@ -49,9 +48,10 @@ def build(project: Project, runs: Mapping[str, Path], tier: str, verdicts: Itera
 
 
 def assemble(
-    project: Project, target: Path, runs: Mapping[str, Path], tier: str, lines: Sequence[Entry]
+    project: Project, target: Path, runs: Mapping[str, Path], tier: str, verdicts: Sequence[Verdict]
 ) -> list[Chapter]:
     """Write the book's source into `target`: pages by hand and generated, notebooks, contents, settings."""
+    lines = ledger.entries(verdicts, built=runs)
     shutil.copytree(project.book, target, ignore=shutil.ignore_patterns(*NOT_PAGES))
     found = _chapters.load(project.book, runs)
     ran = [chapter for chapter in found if chapter.notebook is not None]
@@ -74,7 +74,11 @@ def assemble(
                     for (name, t), document in records.items()
                     if name == chapter.name and t != tier
                 },
-                {line.metric for line in own},
+                [
+                    verdict.claim.test
+                    for verdict in verdicts
+                    if verdict.claim.chapter == chapter.name and isinstance(verdict.claim.test, Comparison)
+                ],
             ),
         )
         _write(target / f"{chapter.name}.ipynb", json.dumps(document, indent=1, ensure_ascii=False))

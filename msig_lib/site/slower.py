@@ -8,23 +8,24 @@ from typing import Any
 
 import pandas as pd
 
+from msig_lib.claims import Comparison
 from msig_lib.display import table
 from msig_lib.site import html
 
 Record = Mapping[str, Any]
 
 
-def section(records: Mapping[str, Record], metrics: Collection[str]) -> str:
+def section(records: Mapping[str, Record], comparisons: Collection[Comparison]) -> str:
     """Return a chapter's records (tier -> document of book/recorded) as MyST, "" when there is none.
 
     One table for each tier and data set: means over seeds, a row for each method (or other factor), a column
-    for each metric in `metrics`, the chapter's claims'.
+    for each metric; of what the chapter's claims compare, a record has far more.
     """
     parts = []
     for tier, document in records.items():
         tables = [
             html.raw(table(frame, caption=f"Tier {tier}{name}: means over seeds").html)
-            for name, frame in means(document["rows"], metrics)
+            for name, frame in means([row for row in document["rows"] if compared(row, comparisons)])
         ]
         if tables:
             parts += [html.raw(f"<p>{origin(tier, document['provenance'])}</p>"), *tables]
@@ -33,7 +34,18 @@ def section(records: Mapping[str, Record], metrics: Collection[str]) -> str:
     return "## Recorded at slower tiers\n\n" + "\n".join(parts)
 
 
-def means(rows: Sequence[Mapping[str, Any]], metrics: Collection[str]) -> list[tuple[str, pd.DataFrame]]:
+def compared(row: Mapping[str, Any], comparisons: Collection[Comparison]) -> bool:
+    """Return whether a recorded row is on a side of one of the comparisons."""
+    return any(
+        row["metric"] == (side.metric or test.metric)
+        and all(row["factors"].get(name) == value for name, value in {**test.factors, **side.factors}.items())
+        for test in comparisons
+        for side in (test.a, test.b)
+        if side.value is None
+    )
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, pd.DataFrame]]:
     """Return (" on <data>" or "", table of means) for every data set among recorded rows."""
     kept = [
         {
@@ -43,7 +55,6 @@ def means(rows: Sequence[Mapping[str, Any]], metrics: Collection[str]) -> list[t
             "value": row["value"],
         }
         for row in rows
-        if row["metric"] in metrics
     ]
     if not kept:
         return []

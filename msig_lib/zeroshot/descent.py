@@ -10,14 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from msig_lib.errors import MsigError
+from msig_lib.errors import TrainingDiverged
 from msig_lib.zeroshot.losses import t2g_loss, t2l_loss
 from msig_lib.zeroshot.model import Bank, label_scores
 from msig_lib.zeroshot.settings import SelfTrainSettings
-
-
-class TrainingDiverged(MsigError):
-    """Raised when the loss is no longer a number."""
 
 
 @dataclass(frozen=True)

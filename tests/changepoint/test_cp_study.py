@@ -271,8 +271,8 @@ def test_a_record_is_by_kind_and_as_worked_out_by_hand():
     scores = np.random.default_rng(0).normal(size=(9, 60)) * np.geomspace(1, 1e4, 9)[:, None]
     log = results.Log()
     study.record(log, scores, series, method="m", seed=3, noise=0.0)
-    assert set(log.metrics()) == {"auc", "auc_official", "auc_plain", "tri", "distance"}
-    assert len(log) == 15 and {row.seed for row in log.rows} == {3}
+    assert set(log.metrics()) == {"auc", "auc_official", "auc_plain", "tri", "distance", "f1"}
+    assert len(log) == 18 and {row.seed for row in log.rows} == {3}
     for kind in study.KINDS:
         rows = series.kind == kind
         for metric, neighbours in (("auc", "near"), ("auc_official", "drop"), ("auc_plain", "keep")):
@@ -281,6 +281,7 @@ def test_a_record_is_by_kind_and_as_worked_out_by_hand():
             assert len(row.items) == rows.sum() == 3
         off = abs(15 + scores[rows, 15:46].argmax(axis=1) - series.change_time[rows])
         np.testing.assert_array_equal(log.select("distance", kind=kind)[0].items, off)
+        np.testing.assert_array_equal(log.select("f1", kind=kind)[0].items, off <= 5)
         np.testing.assert_allclose(log.select("tri", kind=kind)[0].items, np.maximum(0, 1 - off / 15))
 
 
@@ -351,7 +352,7 @@ def test_a_trained_model_is_recorded_with_its_scores_graphs_types_and_cost(learn
             (row,) = log.select("type_accuracy", label=label, kind=kind, **common)
             np.testing.assert_array_equal(row.items, told)
     forecasts = [row for row in log.rows if row.factors["method"] == "rnn" and row.metric != "train_seconds"]
-    assert {row.factors["score"] for row in forecasts} == {"forecast"} and len(forecasts) == 15
+    assert {row.factors["score"] for row in forecasts} == {"forecast"} and len(forecasts) == 18
     assert {(row.factors["noise"], row.factors["seen"]) for row in forecasts} == {(0.02, "location")}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from msig_lib.claims import Comparison
 from msig_lib.site import slower
 
 ROWS = [
@@ -11,20 +12,34 @@ ROWS = [
     {"metric": "other", "value": 9.0, "seed": 0, "n_items": 5, "factors": {"method": "a", "data": "x"}},
 ]
 TOLD = {"commit": {"id": "abcdef0123456789"}, "seconds": 90.0, "seeds": [0, 1], "threads": 2, "hardware": {}}
+F1 = Comparison(metric="f1", a={"method": "a"}, b={"method": "b"}, direction="greater", smallest_effect=0.0)
+
+
+def test_a_row_is_shown_when_a_claim_compares_it():
+    assert [slower.compared(row, [F1]) for row in ROWS] == [True, True, True, False]
+    on_x = Comparison(
+        metric="f1", data="x", a={"method": "a"}, b={"value": 0.1}, direction="greater", smallest_effect=0.0
+    )
+    assert [slower.compared(row, [on_x]) for row in ROWS] == [True, True, False, False]
+    other = Comparison(
+        metric="f1", a={"metric": "other"}, b={"value": 1.0}, direction="greater", smallest_effect=0.0
+    )
+    assert [slower.compared(row, [other]) for row in ROWS] == [False, False, False, True]
+    assert not any(slower.compared(row, []) for row in ROWS)
 
 
 def test_means_are_over_seeds_for_each_data_set():
-    (first, x), (second, y) = slower.means(ROWS, {"f1"})
+    (first, x), (second, y) = slower.means(ROWS[:3])
     assert (first, second) == (" on x", " on y")
     assert x.loc["a", "f1"] == pytest.approx(0.3) and list(x.columns) == ["f1"]
     assert y.loc["b", "f1"] == 0.7
 
 
 def test_a_chapter_without_records_has_no_section():
-    assert slower.section({}, {"f1"}) == ""
-    assert slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, {"unknown"}) == ""
+    assert slower.section({}, [F1]) == ""
+    assert slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, []) == ""
 
 
 def test_the_section_says_that_it_was_not_measured_here():
-    text = slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, {"f1"})
+    text = slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, [F1])
     assert "Recorded, not measured in this build" in text and "abcdef012345" in text and "0.300" in text
