@@ -139,7 +139,7 @@ def test_scores_of_sensors_can_be_recorded(toy):
     for part, values in scores.items():
         study.record(log, values, found[part], method="rnn", seed=0, data="toy", part=part)
     assert {row.factors["kind"] for row in log.rows} == {"a to b", "b to a"}
-    assert len(log) == 2 * 2 * 5
+    assert len(log) == 2 * 2 * 6
 
 
 def test_the_control_is_how_often_changes_of_train_lie_near_a_frame():
