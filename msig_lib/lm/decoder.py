@@ -105,9 +105,35 @@ def build_decoder(
     `width` is a multiple of 2 x `heads`; `inner` is the width of the gated perceptron (8/3 of `width` rounded
     up to a multiple of 8, as in Llama). Weights depend on `seed` only; torch's global state is left as it was.
     """
+    config = decoder_config(
+        tokenizer,
+        width=width,
+        layers=layers,
+        heads=heads,
+        inner=inner,
+        max_positions=max_positions,
+        activation=activation,
+    )
+    with torch.random.fork_rng(devices=[]):  # transformers draws initial weights from torch's global state
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    return model.eval()
+
+
+def decoder_config(
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    width: int,
+    layers: int,
+    heads: int,
+    inner: int | None,
+    max_positions: int,
+    activation: str,
+) -> LlamaConfig:
+    """Return the configuration of `build_decoder`'s Llama; the arguments are its."""
     if width < 1 or heads < 1 or width % (2 * heads):
         raise ValueError(f"width is {width}, expected a multiple of 2 x heads = {2 * heads}")
-    config = LlamaConfig(
+    return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
         intermediate_size=inner or -(-8 * width // 24) * 8,
@@ -120,10 +146,6 @@ def build_decoder(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    with torch.random.fork_rng(devices=[]):  # transformers draws initial weights from torch's global state
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM._from_config(config, attn_implementation="sdpa", dtype=torch.float32)
-    return model.eval()
 
 
 def parameters(model: torch.nn.Module) -> int:

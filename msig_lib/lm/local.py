@@ -1,4 +1,4 @@
-"""Any causal language model on this machine behind the interface of `lm.generate`."""
+"""Any causal language model on this machine, reading images or not, behind the interface of `lm.generate`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from msig_lib.lm.checkpoints import (
 from msig_lib.lm.generate import Completion, Prompt, Sampling, Usage, check_prompts, messages
 from msig_lib.lm.sampling import Sampled, sample
 from msig_lib.lm.scoring import Example, score
+from msig_lib.lm.vision import with_images
+from msig_lib.lm.vision_inputs import IMAGE, IMAGE_MODELS, CheckpointPixels, expand_marks
+from msig_lib.lm.vision_prefix import SHARED_PREFIX
+from msig_lib.lm.vision_tower import PatchTowerConfig
 
+Images = Sequence[np.ndarray]  # of one prompt: uint8 [k, H, W, 3], or a list of [H, W, 3]
 TAIL = 8  # tokens without text (end of a UTF-8 sequence, marks) that a stop string's tail may also hold
 
 
@@ -52,19 +57,34 @@ class LocalModel:
     def load(cls, name: str, *, device: str = "cpu", dtype: torch.dtype | None = None) -> LocalModel:
         """Load `"hf:<model name or folder>"`, any causal language model that transformers itself knows.
 
-        Only safetensors weights are read and no code from a model's repository is run. `dtype` is float32 on
-        a CPU and the checkpoint's own on a GPU unless given. Raises CheckpointUnavailable with what to do.
+        LLaVA and LLaVA-NeXT too, real ones and those of `lm.vision.build`. Only safetensors weights are read
+        and no code from a model's repository is run. `dtype` is float32 on a CPU and the checkpoint's own on a
+        GPU unless given. Raises CheckpointUnavailable with what to do, and ValueError for an encoder.
         """
         if not (name.startswith("hf:") and len(name) > 3):
             raise ValueError(f"model {name!r} is unknown: use 'hf:<model name or folder>'")
         folder = checkpoint_folder(name[3:])
         require_safetensors(folder)
         chosen = dtype or (torch.float32 if device == "cpu" else "auto")
+        config = transformers.AutoConfig.from_pretrained(folder, **OFFLINE)
+        sees = config.model_type in IMAGE_MODELS
+        if type(config) in transformers.MODEL_FOR_MASKED_LM_MAPPING and not config.is_decoder:
+            raise ValueError(
+                f"{name} is an encoder ({config.model_type}), which writes no text: load it with "
+                "lm.encoder.SentenceEncoder.load, or zeroshot.cloze.Cloze.load for filling gaps"
+            )
+        auto = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
         with no_progress():
-            model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, use_safetensors=True, dtype=chosen, attn_implementation="sdpa", **OFFLINE
+            model = auto.from_pretrained(
+                folder,
+                use_safetensors=True,
+                dtype=chosen,
+                attn_implementation=SHARED_PREFIX if sees else "sdpa",
+                **OFFLINE,
             )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **OFFLINE)
+        if sees and not isinstance(config.vision_config, PatchTowerConfig):
+            model.pixels = CheckpointPixels(transformers.AutoProcessor.from_pretrained(folder, **OFFLINE))
         return cls(model.to(device), tokenizer, name=name, fingerprint=fingerprint(folder))
 
     @classmethod
@@ -84,15 +104,17 @@ class LocalModel:
         n: int = 1,
         sampling: Sampling = Sampling(),  # noqa: B008 (frozen)
         seed: int,
+        images: Sequence[Images | None] | None = None,
     ) -> list[list[Completion]]:
         """Return `n` completions of every prompt; see `sampling.sample` for what the seed fixes.
 
-        A completion ends before the first stop string. Its `tokens` and `logprobs` count what was drawn, the
-        end token and the stop string included; unknown-word and padding tokens are never drawn.
+        `images` are those of each prompt, for a model that reads them: see `encode`. A completion ends before
+        the first stop string. Its `tokens` and `logprobs` count what was drawn, the end token and the stop
+        string included; unknown-word and padding tokens are never drawn.
         """
         start = time.perf_counter()
         check_prompts(prompts)
-        encoded = [self.encode(prompt) for prompt in prompts]
+        encoded = self._encoded(prompts, images)
         found = sample(
             self.model,
             encoded,
@@ -102,6 +124,7 @@ class LocalModel:
             suppress=self._never(),
             done=self._stops(sampling.stop),
             rows=self.rows,
+            images=images,
         )
         out = [[self._completion(one, sampling.stop) for one in row] for row in found]
         self.usage.calls += len(encoded)
@@ -111,7 +134,13 @@ class LocalModel:
         self.usage.seconds += time.perf_counter() - start
         return out
 
-    def score(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[np.ndarray]:
+    def score(
+        self,
+        prompts: Sequence[Prompt],
+        completions: Sequence[str],
+        *,
+        images: Sequence[Images | None] | None = None,
+    ) -> list[np.ndarray]:
         """Return the log-probability of each completion's tokens after its prompt, float32 [its tokens].
 
         The completion is tokenised by itself; the end token is not added. An empty completion has no tokens.
@@ -121,30 +150,58 @@ class LocalModel:
                 f"{len(prompts)} prompts but {len(completions)} completions: one each is expected"
             )
         targets = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in completions]
+        encoded = self._encoded(prompts, images)
         rows = [row for row, ids in enumerate(targets) if ids]
-        scored = score(self.model, [Example.of(self.encode(prompts[row]), targets[row]) for row in rows])
+        examples = [Example.of(encoded[row], targets[row]) for row in rows]
+        if images is not None:
+            examples = [
+                one if images[row] is None else with_images(one, images[row])
+                for one, row in zip(examples, rows)
+            ]
         out = [np.empty(0, np.float32)] * len(targets)
-        for row, values in zip(rows, scored):
+        for row, values in zip(rows, score(self.model, examples)):
             out[row] = values
         return out
 
-    def encode(self, prompt: Prompt) -> list[int]:
+    def encode(self, prompt: Prompt, images: Images = ()) -> list[int]:
         """Return the token ids that the model is given for `prompt`.
 
         Messages go through the tokeniser's chat template, and a string too, as the user's message; without a
-        template a string is continued as it stands, and messages are joined by blank lines.
+        template a string is continued as it stands, and messages are joined by blank lines. `images`, uint8
+        [k, H, W, 3] or a list of images, belong to the first user's message and stand before its text, or
+        at its marks "<image>" if it has any (one for each image).
         """
         turns = messages(prompt)
+        here = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
+        unmarked = 0 if any(IMAGE in turn.content for turn in turns) else len(images)
+        sees = self.model.config.model_type in IMAGE_MODELS
         if self.tokenizer.chat_template:
-            chat = [{"role": turn.role, "content": turn.content} for turn in turns]
+            chat = [
+                {
+                    "role": turn.role,
+                    "content": _parts(turn.content, unmarked * (i == here)) if sees else turn.content,
+                }
+                for i, turn in enumerate(turns)
+            ]
             text = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        ids = self.tokenizer("\n\n".join(turn.content for turn in turns))["input_ids"]
+            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            return expand_marks(self.model, ids, images) if sees else ids
+        texts = [IMAGE * (unmarked * (i == here)) + turn.content for i, turn in enumerate(turns)]
+        ids = self.tokenizer("\n\n".join(texts))["input_ids"]
         end, begin = self.tokenizer.eos_token_id, self.tokenizer.bos_token_id
         if ids and ids[-1] == end != begin:  # some tokenisers close every text
             ids = ids[:-1]
+        ids = expand_marks(self.model, ids, images) if sees else ids
         first = [token for token in (begin, end) if token is not None]
         return ids or first[:1]  # an empty prompt still needs a token to start from
+
+    def _encoded(self, prompts: Sequence[Prompt], images: Sequence[Images | None] | None) -> list[list[int]]:
+        shown = [()] * len(prompts) if images is None else [() if own is None else own for own in images]
+        if len(shown) != len(prompts):
+            raise ValueError(
+                f"{len(prompts)} prompts but images for {len(shown)}: one entry each is expected"
+            )
+        return [self.encode(prompt, own) for prompt, own in zip(prompts, shown)]
 
     def _completion(self, one: Sampled, stop: Sequence[str]) -> Completion:
         text = self.tokenizer.decode(one.ids, skip_special_tokens=True)
@@ -167,3 +224,8 @@ class LocalModel:
         ends = {self.tokenizer.eos_token_id}
         never = {self.tokenizer.unk_token_id, self.tokenizer.pad_token_id} - ends - {None}
         return tuple(sorted(never))
+
+
+def _parts(text: str, images: int) -> list[dict[str, str]]:
+    """Return a message's content as the chat templates of image models want it."""
+    return [{"type": "image"}] * images + [{"type": "text", "text": text}]

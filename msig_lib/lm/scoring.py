@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from msig_lib.lm.vision_inputs import image_inputs
+
 PLAIN_HEAD = ("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3")  # no scaling or capping of logits
 
 
@@ -80,16 +82,18 @@ def pad_examples(examples: Sequence[Example], device: torch.device | str = "cpu"
 def target_logprobs(model: torch.nn.Module, examples: Sequence[Example]) -> Tensor:
     """Return the log-probabilities of all targets, float32 [number of targets], in the examples' order.
 
-    With gradients. Where the logits are a plain product (`PLAIN_HEAD`) they are formed at the targets only,
-    which saves most of the work when contexts are long.
+    With gradients. Examples may carry the `images` that their image tokens stand for (`lm.vision`). Where the
+    logits are a plain product (`PLAIN_HEAD`) they are formed at the targets only, which saves most of the work
+    when contexts are long.
     """
     ids, targets = pad_examples(examples, next(model.parameters()).device)
     before, keep = ids[:, :-1], targets[:, 1:]
-    if model.config.model_type in PLAIN_HEAD:
-        hidden = model.base_model(input_ids=before, use_cache=False).last_hidden_state
+    images = image_inputs(model, [getattr(example, "images", ()) for example in examples])
+    if model.config.get_text_config(decoder=True).model_type in PLAIN_HEAD:
+        hidden = model.base_model(input_ids=before, use_cache=False, **images).last_hidden_state
         logits = model.get_output_embeddings()(hidden[keep])
     else:
-        logits = model(input_ids=before, use_cache=False).logits[keep]
+        logits = model(input_ids=before, use_cache=False, **images).logits[keep]
     return -cross_entropy(logits.float(), ids[:, 1:][keep], reduction="none")
 
 
@@ -99,16 +103,17 @@ def score(
     """Return each example's target log-probabilities, float32 [its targets], without gradients.
 
     Examples of like length share a batch of at most `batch_tokens` tokens with padding (or one example).
+    Equal examples are computed once, and share an array.
     """
-    out: list[np.ndarray] = [np.empty(0, np.float32)] * len(examples)
+    distinct = list(dict.fromkeys(examples))
+    found: dict[Example, np.ndarray] = {}
     with torch.inference_mode():
-        for rows in token_batches([len(example) for example in examples], batch_tokens):
-            chosen = [examples[row] for row in rows]
+        for rows in token_batches([len(example) for example in distinct], batch_tokens):
+            chosen = [distinct[row] for row in rows]
             counts = [sum(example.targets) for example in chosen]
             values = target_logprobs(model, chosen).cpu().numpy()
-            for row, part in zip(rows, np.split(values, np.cumsum(counts)[:-1])):
-                out[row] = part
-    return out
+            found.update(zip(chosen, np.split(values, np.cumsum(counts)[:-1])))
+    return [found[example] for example in examples]
 
 
 def token_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
