@@ -80,9 +80,7 @@ def run(project: Project, job: Job, *, threads: int, force: bool = False, progre
         raise RunFailed(f"cannot run at tier {job.tier}: {job.problem}")
     for name, why in job.without.items():
         progress.say(f"{job.chapter} runs without the optional data set {name}: {why}")
-    locks = store.runs_root() / ".locks"
-    locks.mkdir(exist_ok=True)
-    lock = FileLock(locks / f"{job.chapter}-{job.tier}-{job.key[: store.KEY_LENGTH]}.lock")
+    lock = FileLock(store.lock_folder() / f"{job.chapter}-{job.tier}-{job.key[: store.KEY_LENGTH]}.lock")
     try:
         lock.acquire(timeout=0.05)
     except Timeout:

@@ -50,6 +50,13 @@ def runs_root() -> Path:
     return cache_dir("runs")
 
 
+def lock_folder() -> Path:
+    """Return (and create) the folder of the locks by which processes take turns."""
+    path = runs_root() / ".locks"
+    path.mkdir(exist_ok=True)
+    return path
+
+
 def utc(compact: bool = False) -> str:
     """Return the time now in UTC, as ISO text or, compact, for a folder's name."""
     now = datetime.datetime.now(datetime.UTC)
@@ -120,8 +127,11 @@ def set_aside(folder: Path) -> Path:
 def publish(work: Path, chapter: str, tier: str, key: str, facts: dict[str, Any]) -> Stored:
     """Mark a finished work folder complete and rename it into place; return the run.
 
-    Another run with the same key stays until the new one is in place, and goes then.
+    Another run with the same key stays until the new one is in place, and goes then. Publishers take turns: a name
+    that one of them has freed may be another's new run by the time it is removed.
     """
+    from filelock import FileLock
+
     files = {
         path.relative_to(work).as_posix(): sha256(path) for path in sorted(work.rglob("*")) if path.is_file()
     }
@@ -132,10 +142,11 @@ def publish(work: Path, chapter: str, tier: str, key: str, facts: dict[str, Any]
         os.fsync(handle.fileno())
     base = runs_root() / chapter / tier
     base.mkdir(parents=True, exist_ok=True)
-    before = list(base.glob(f"{key[:KEY_LENGTH]}*"))
-    final = _rename_free(work, base, key[:KEY_LENGTH])
-    for folder in before:
-        remove(folder)
+    with FileLock(lock_folder() / f"publish-{chapter}-{tier}-{key[:KEY_LENGTH]}.lock"):
+        before = list(base.glob(f"{key[:KEY_LENGTH]}*"))
+        final = _rename_free(work, base, key[:KEY_LENGTH])
+        for folder in before:
+            remove(folder)
     return Stored(final, marker)
 
 

@@ -87,6 +87,26 @@ def test_many_publishers_of_one_key_leave_one_whole_run():
     assert found and told == []
 
 
+def test_a_publisher_does_not_remove_a_new_run_that_has_the_name_of_an_old_one(monkeypatch):
+    publish()
+    rename, others = store._rename_free, [threading.Thread(target=publish) for _ in range(2)]
+
+    def rename_and_wait(*args):
+        final = rename(*args)
+        monkeypatch.setattr(store, "_rename_free", rename)
+        for other in others:  # the first takes the second name's place, the second the first name
+            other.start()
+            other.join(0.5)
+        return final
+
+    monkeypatch.setattr(store, "_rename_free", rename_and_wait)
+    publish()
+    for other in others:
+        other.join()
+    found, told = store.find("ch01", "quick", KEY)
+    assert found and told == []
+
+
 def test_the_latest_run_comes_first_and_prune_keeps_as_many_as_asked(cache):
     for number in range(4):
         publish(key=f"{number:02d}" * 32)
