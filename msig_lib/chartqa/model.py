@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from msig_lib.chartqa.data import Charts
@@ -41,6 +42,16 @@ class Learner:
         copy.load_state_dict(self.model.state_dict())
         return Learner(copy.eval(), self.tokenizer)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the weights as arrays, for another process or a file; `with_state` puts them back."""
+        return {name: value.detach().numpy().copy() for name, value in self.model.state_dict().items()}
+
+    def with_state(self, state: Mapping[str, np.ndarray]) -> Learner:
+        """Return a copy with these weights; RuntimeError when they are of another size."""
+        copy = self.clone()
+        copy.model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        return copy
+
     def prompts(self, questions: Sequence[Question], charts: Charts | None, form: str) -> list[list[int]]:
         """Return the token ids that each question is asked with, its chart's image tokens first."""
         return [
@@ -67,7 +78,7 @@ class Learner:
     def respond(
         self,
         questions: Sequence[Question],
-        charts: Charts,
+        charts: Charts | None,
         form: str,
         *,
         n: int = 1,

@@ -95,16 +95,21 @@ def mixed(
     *,
     seed: int,
 ) -> list[Example]:
-    """Return a mix's examples: right responses to `questions`, and captions of their charts as replay."""
+    """Return a mix's examples: right responses to `questions`, and captions of their charts as replay.
+
+    "direct" and "cot" have a few examples of the other form, so that the learner knows what each prompt asks for
+    (thesis, figure 7.4: 450 beside 193,000).
+    """
     s = settings or MixSettings()
     if mix not in MIXES:
         raise ValueError(f"mix {mix!r} was given, expected one of {', '.join(MIXES)}")
-    if mix == "format":
-        questions = questions[: s.format_examples]
-    forms = {"format": ("direct", "cot"), "both": ("direct", "cot"), "direct": ("direct",), "cot": ("cot",)}[
-        mix
-    ]
-    examples = [one for form in forms for one in learner.examples(questions, charts, form)]
+    few = questions[: s.format_examples]
+    parts = {
+        "direct": questions if mix in ("direct", "both") else few,
+        "cot": questions if mix in ("cot", "both") else few,
+    }
+    examples = [one for form, of in parts.items() for one in learner.examples(of, charts, form)]
+    questions = few if mix == "format" else questions
     again = round(s.replay * len(examples))
     rows = np.unique([q.chart for q in questions])
     captions = ask(charts.tables.subset(rows), min(again, len(rows)), ("caption",), seed=seed)
@@ -122,6 +127,7 @@ def fine_tune(
     *,
     seed: int,
     steps: int | None = None,
+    after_step: Callable[[int, object], None] | None = None,
 ) -> tuple[Learner, Trained]:
     """Return a copy of `base` trained on a mix, and what happened; `steps` in the place of the mix's own."""
     s = settings or MixSettings()
@@ -129,4 +135,4 @@ def fine_tune(
     examples = mixed(learner, mix, questions, charts, s, seed=seed)
     rate = s.format_learning_rate if mix == "format" else s.learning_rate
     how = TrainSettings(steps or s.steps[mix], s.batch, rate)
-    return learner, train(learner.model, examples, how, seed=seed)
+    return learner, train(learner.model, examples, how, seed=seed, after_step=after_step)

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msig_lib.changepoint import tables
-from msig_lib.changepoint.tables import NOW, RECORDED, cells, intervals
+from msig_lib.changepoint.tables import intervals
 from msig_lib.runs import results
 from msig_lib.runs.results import Results
 from msig_lib.runs.rows import Row
-from msig_lib.stats import mean_interval
+from msig_lib.stats import mean_interval, paired_interval
+from msig_lib.stats import measured as tables
+from msig_lib.stats.measured import NOW, RECORDED, cells, differences
 
 
-def measured(seeds=(0, 1, 2), n_items=5, methods=("a", "b"), kinds=("x", "y"), start=0):
+def some(seeds=(0, 1, 2), n_items=5, methods=("a", "b"), kinds=("x", "y"), start=0):
     log, rng = results.Log(), np.random.default_rng(start)
     for method in methods:
         for kind in kinds:
@@ -37,7 +38,7 @@ def test_the_docstring_runs():
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 1000))
 def test_each_row_is_the_mean_interval_of_its_matrix(n_seeds, n_items, start):
-    log = measured(tuple(range(n_seeds)), n_items, start=start)
+    log = some(tuple(range(n_seeds)), n_items, start=start)
     found = intervals(log, "auc")
     assert [(r.method, r.kind) for r in found.itertuples()] == [(m, k) for m in "ab" for k in "xy"]
     for row in found.to_dict("records"):
@@ -56,7 +57,7 @@ def test_each_row_is_the_mean_interval_of_its_matrix(n_seeds, n_items, start):
 
 
 def test_what_is_wanted_is_kept_by_value_by_list_and_by_absence():
-    log = measured()
+    log = some()
     log.add("auc", [0.1, 0.2], method="c", kind="x", noise=0.05, score="own")
     log.add("auc", [0.1, 0.3], method="c", kind="x", noise=0, score="other")
     log.add("tri", [0.5, 0.6], method="c", kind="x", noise=0.0)
@@ -95,8 +96,8 @@ def test_a_factor_that_no_row_has_is_no_column_and_bools_are_factors_like_others
 
 
 def test_rows_of_this_run_win_over_recorded_ones_which_are_marked_and_over_seeds_alone():
-    now = measured((0, 1, 2), methods=("a",), start=1)
-    old = measured((0, 1, 2, 3, 4), methods=("a", "b"), start=2)
+    now = some((0, 1, 2), methods=("a",), start=1)
+    old = some((0, 1, 2, 3, 4), methods=("a", "b"), start=2)
     recorded = as_recorded(old)
     found = intervals(now, "auc", recorded)
     assert len(found) == 4
@@ -176,3 +177,26 @@ def test_cells_say_what_is_wrong_with_a_frame():
         cells(FRAME, "kind", [])
     with pytest.raises(ValueError, match="method b, kind y"):
         cells(pd.concat([FRAME, FRAME]), "method", ["kind"])
+
+
+def test_differences_pair_seeds_and_items_and_fall_back_to_the_record():
+    log = some(methods=("a", "b"), kinds=("x",))
+    of = {name: log.matrix("auc", method=name, kind="x")[1] for name in "ab"}
+    found = differences(log, "auc", {"a - b": ({"method": "a"}, {"method": "b"})})
+    expected = paired_interval(of["a"], of["b"], rng=np.random.default_rng(0))
+    row = found.loc["a - b"]
+    assert (row["value"], row["lo"], row["hi"]) == (expected.estimate, expected.lo, expected.hi)
+    assert row["seeds"] == 3 and row["origin"] == NOW
+    ask = {"there": ({"method": "a"}, {"method": "b"}), "nowhere": ({"method": "a"}, {"method": "c"})}
+    both = differences(results.Log(), "auc", ask, as_recorded(log))
+    assert list(both.index) == ["there"] and both.loc["there", "origin"] == RECORDED
+    assert both.loc["there", "value"] == pytest.approx(expected.estimate)
+    assert len(differences(results.Log(), "auc", ask)) == 0
+    log.add("auc", np.zeros(5), seed=7, method="c", kind="x", noise=0.0)
+    log.add("auc", np.zeros(5), seed=8, method="c", kind="x", noise=0.0)
+    log.add("auc", np.ones(5), seed=1, method="d", kind="x", noise=0.0)
+    log.add("auc", np.ones(5), seed=9, method="d", kind="x", noise=0.0)
+    some_seeds = differences(log, "auc", {"d - a": ({"method": "d"}, {"method": "a"})}).loc["d - a"]
+    assert some_seeds["seeds"] == 1 and some_seeds["value"] == pytest.approx(1 - of["a"][1].mean())
+    with pytest.raises(ValueError, match="nothing to pair"):
+        differences(log, "auc", {"a - c": ({"method": "a"}, {"method": "c"})})

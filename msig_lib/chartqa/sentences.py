@@ -1,0 +1,197 @@
+"""What the chapter says of its results: sentences whose numbers and verdicts come from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from msig_lib.chartqa.display import chart_svg, describe, question_sentence, trace_html
+from msig_lib.chartqa.shown import (
+    before_dpo,
+    dpo_gains,
+    points,
+    rewards_of,
+    rft_gains,
+    words_of,
+)  # fmt: skip
+from msig_lib.chartqa.study import Plan, world
+from msig_lib.chartqa.study_pairs import CONTROLS, Arm, Verified
+from msig_lib.stats.measured import differences, intervals
+
+
+def verdict(value: float, lo: float, hi: float, smallest: float = 0.01) -> str:
+    """Return whether a difference is a gain, a loss, none or not decided: its interval against +- `smallest`."""
+    if not np.isfinite(lo):
+        return "measured once"
+    if lo > smallest:
+        return "a gain"
+    if hi < -smallest:
+        return "a loss"
+    if -smallest < lo and hi < smallest:
+        return "no difference"
+    return "not decided"
+
+
+def _told(row: Any, value: str = "value") -> str:
+    return (
+        f"**{points(row[value], row['lo'], row['hi'])}** points ({verdict(row[value], row['lo'], row['hi'])})"
+    )
+
+
+def mixes(now: Any, recorded: Any, end: float) -> str:
+    """Return what answers teach about steps, and whether both forms together are best at both."""
+
+    def side(mix: str, form: str) -> dict[str, object]:
+        return {"study": "mixes", "budget": end, "model": mix, "form": form}
+
+    asked = {
+        "Learning answers changes answers at once by": (side("direct", "direct"), side("format", "direct")),
+        "and reasoned answers by": (side("direct", "cot"), side("format", "cot")),
+        "Learning traces changes reasoned answers by": (side("cot", "cot"), side("format", "cot")),
+        "and answers at once by": (side("cot", "direct"), side("format", "direct")),
+        "Both together, against the one that fits the prompt: at once": (
+            side("both", "direct"),
+            side("direct", "direct"),
+        ),
+        "reasoned": (side("both", "cot"), side("cot", "cot")),
+    }
+    found = differences(now, "accuracy", asked, recorded)
+    return "; ".join(f"{name} {_told(row)}" for name, row in found.iterrows()) + "."
+
+
+def rft(now: Any, recorded: Any = None) -> str:
+    """Return what its own accepted traces teach a student, beside the controls and the accepted mistakes."""
+    found = rft_gains(now, recorded).set_index("model")
+    parts = [f"{arm}: {_told(row, 'gain')}" for arm, row in found.iterrows()]
+    out = "Reasoned answers, " + "; ".join(parts) + "."
+    if "self-written" in found.index and np.isfinite(found.loc["self-written", "wrong"]):
+        out += (
+            f" Of the traces that were accepted for their answer, **{found.loc['self-written', 'wrong']:.0%}** have a "
+            "wrong step."
+        )
+    return out
+
+
+def dpo(now: Any, recorded: Any, strengths: Sequence[float]) -> str:
+    """Return for each strength what DPO changes, against its two controls."""
+    parts = []
+    for strength in strengths:
+        found = dpo_gains(now, recorded, strength)
+        if Arm() not in found.index:
+            continue
+        own = found.loc[Arm()]
+        controls = {
+            "the winners alone": CONTROLS[0],
+            "shuffled pairs": CONTROLS[1],
+            "right traces as winners": Arm(winners="checked"),
+            "lucky winners": Arm(winners="lucky"),
+        }
+        beside = [f"{name} {_told(found.loc[arm])}" for name, arm in controls.items() if arm in found.index]
+        parts.append(
+            f"From {before_dpo(now, recorded, strength):.1%} right: DPO on outcomes {_told(own)}, where "
+            f"{own['pure']:.0%} of the winners are right traces; " + ", ".join(beside) + "."
+        )
+    return " ".join(parts)
+
+
+def training(frame: pd.DataFrame) -> str:
+    """Return where both sides of the pairs end, for an alternative text."""
+    if not len(frame):
+        return "No pairs, no training."
+    last = frame[frame["step"] > frame["step"].max() - 5].groupby(["arm", "side"])["value"].mean()
+    return "Mean of the last steps: " + "; ".join(
+        f"{arm}, {side} {value:+.2f} nats" for (arm, side), value in last.items()
+    )
+
+
+def verifiers(now: Any, recorded: Any, strength: float) -> str:
+    """Return how the DPO ratio compares as a verifier with the probability, the majority, and its controls."""
+    frame = intervals(now, "verified", recorded, strength=strength)
+    if not len(frame):
+        return "No verifier was measured."
+    n = int(frame["n"].max())
+    of = {"study": "verify", "strength": strength, "n": n}
+    asked = {
+        f"With {n} traces, the best by DPO ratio against one trace alone": (
+            "best by DPO ratio",
+            "one sample",
+        ),
+        "against the best by SFT probability": ("best by DPO ratio", "best by SFT probability"),
+        "against the majority": ("best by DPO ratio", "majority"),
+        "a vote weighed by the DPO ratio against the majority": ("vote by DPO ratio", "majority"),
+    }
+    pairs = {name: ({**of, "verifier": a}, {**of, "verifier": b}) for name, (a, b) in asked.items()}
+    found = differences(now, "verified", pairs, recorded)
+    return "; ".join(f"{name}: {_told(row)}" for name, row in found.iterrows()) + "."
+
+
+def credit(now: Any, recorded: Any, strength: float) -> str:
+    """Return how often the DPO reward finds the first mistake, against chance, the probability and the controls."""
+    of = {"study": "verify", "strength": strength}
+    rules = ("chance", "SFT probability", "winners only reward", "DPO, shuffled pairs reward")
+    pairs = {rule: ({**of, "rule": "DPO reward"}, {**of, "rule": rule}) for rule in rules}
+    found = differences(now, "first_mistake", pairs, recorded)
+    if not len(found):
+        return "No trace had a mistake to find."
+    return (
+        "The lowest DPO reward is the first mistake more often or less often than with another rule: "
+        + "; ".join(f"against {rule} {_told(row)}" for rule, row in found.iterrows())
+        + "."
+    )
+
+
+def filtering(now: Any, recorded: Any = None) -> str:
+    """Return what the filter drops and keeps, beside a filter that drops as many at random."""
+    frame = intervals(now, "filter", recorded)
+    at = {(row.rule, row.share): row.value for row in frame.itertuples()}
+    rule, random = "teacher agrees", "as many at random"
+    bad, lost = at.get((rule, "bad that are dropped")), at.get((rule, "good that are kept"))
+    teacher = intervals(now, "teacher_accuracy", recorded)
+    if bad is None or lost is None or not len(teacher):
+        return "The filter dropped nothing."
+    return (
+        f"A teacher that is right in {teacher['value'].iloc[0]:.1%} of the questions drops **{bad:.0%}** of the wrong "
+        f"annotations (at random: {at.get((random, 'bad that are dropped'), float('nan')):.0%}) and loses "
+        f"**{1 - lost:.0%}** of the right ones; of what it drops, {at[rule, 'dropped that are bad']:.0%} are wrong."
+    )
+
+
+def trace_frame(judged: Verified, plan: Plan, row: int) -> str:
+    """Return HTML of one sampled trace: its chart, question, checked steps, and the tokens with their DPO rewards."""
+    question = judged.pool.asked([row])[0]
+    table = world(plan)["test"].tables[question.chart]
+    svg, width = chart_svg(table, question.chart)
+    alt = escape(describe(table, question.chart))
+    return (
+        f'<div style="max-width:100%"><div role="img" aria-label="{alt}" style="max-width:{width:.0f}px;margin:auto">'
+        f"{svg}</div><p><strong>{escape(question_sentence(question, table))}</strong> "
+        f"({escape(question.answer)})</p>"
+        f"{trace_html(judged.pool.texts[row], question, table, judged.pool.verdicts[row])}"
+        f"<p>{_tokens_html(judged, row)}</p></div>"
+    )
+
+
+def _tokens_html(judged: Verified, row: int) -> str:
+    rewards = next(iter(rewards_of(judged, row).values()))
+    centred = np.asarray(rewards) - np.mean(rewards)
+    wrong = judged.pool.verdicts[row].token
+    cells = []
+    for place, (word, value) in enumerate(zip(words_of(judged, row), centred.tolist())):
+        mark = "text-decoration:underline wavy" if place == wrong else ""
+        cells.append(
+            f'<span style="display:inline-block;text-align:center;margin:0 .3em;{mark}">{escape(word)}'
+            f"<br><small>{value:+.2f}</small></span>"
+        )
+    return "".join(cells)
+
+
+def trace(judged: Verified, row: int) -> str:
+    """Return one sampled trace in words, for assistive software."""
+    found = judged.pool.verdicts[row]
+    steps = "every step is right" if found.right else f"the first mistake is token {1 + (found.token or 0)}"
+    answer = "right" if found.answer_right else "wrong"
+    return f"{judged.pool.texts[row]}: {steps}, the answer is {answer}."
