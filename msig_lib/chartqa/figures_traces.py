@@ -266,7 +266,7 @@ def row_names(ax: plt.Axes, names: Iterable[object]) -> None:
     """Name the rows of a figure from the top, long names in several lines."""
     texts = [wrapped(name, 20) for name in names]
     ax.set_yticks(range(len(texts)), texts)
-    ax.set_ylim(len(texts) - 0.5, -0.5)
+    ax.set_ylim(max(len(texts), 1) - 0.5, -0.5)
 
 
 def name_lines(ax: plt.Axes, at: Mapping[str, float]) -> None:

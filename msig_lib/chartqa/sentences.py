@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from msig_lib.chartqa import thesis
 from msig_lib.chartqa.display import chart_svg, describe, question_sentence, trace_html
 from msig_lib.chartqa.shown import (
     before_dpo,
@@ -106,6 +107,13 @@ def training(frame: pd.DataFrame) -> str:
     return "Mean of the last steps: " + "; ".join(
         f"{arm}, {side} {value:+.2f} nats" for (arm, side), value in last.items()
     )
+
+
+def cut_in_the_thesis(data: str = "ChartQA") -> str:
+    """Return what table 12.3.1 says of cutting, on one data set."""
+    row = thesis.TABLE_12_3_1[data]
+    cut = ", ".join(f"{value:.1f} cut to {words} words" for words, value in row.items() if words > 0)
+    return f"Table 12.3.1 has, on {data}, {row[-1]:.1f} before DPO, {row[0]:.1f} with whole responses, {cut}."
 
 
 def verifiers(now: Any, recorded: Any, strength: float) -> str:

@@ -195,7 +195,7 @@ def self_teach(plan: Plan, start: State, seed: int) -> list[Measured]:
     """Sample from a direct-trained model, accept, train (table 7.4), and do the same for the controls."""
     first = learner(plan, start)
     questions, charts = plan.ask("rft", plan.rft_questions)
-    direct, _ = plan.ask("train", plan.questions)
+    direct = plan.ask("train", plan.questions)[0][: plan.rft.direct]
     pool = signal.draw(first, questions, charts, plan.rft_samples, seed=seed)
     found = tested(plan, first, seed, study="rft", model="before")
     for arm, winners in RFT_ARMS.items():

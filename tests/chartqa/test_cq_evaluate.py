@@ -92,7 +92,9 @@ def by_subsets(pool, size, rule):
     out = []
     for q in range(len(pool.questions)):
         rows = range(q * pool.samples, (q + 1) * pool.samples)
-        found = [rule([pool.verdicts[r].answer for r in some], list(some)) for some in combinations(rows, size)]
+        found = [
+            rule([pool.verdicts[r].answer for r in some], list(some)) for some in combinations(rows, size)
+        ]
         out.append(np.mean(found))
     return out
 
@@ -196,7 +198,7 @@ def test_a_pool_without_mistakes_has_no_marks():
 
 def blame_pool():
     """Three questions of three samples; the last has no marked trace."""
-    right, answer, lucky, wrong, missing, *_ = (text for text, _ in TRACES)
+    right, answer, wrong = (TRACES[k][0] for k in (0, 1, 3))
     read = "red 4 blue 7 green 2 tallest 7 second"
     second = [f"{read} 4 ### blue", f"{read} 2 ### green", f"{read} 4 ### red"]
     texts = [right, answer, wrong, *second, right, right, right]

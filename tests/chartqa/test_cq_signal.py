@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 
 from msig_lib.chartqa import signal
-from msig_lib.chartqa.data import ChartSettings, make_charts
+from msig_lib.chartqa.data import ChartSettings, draw_tables, make_charts
 from msig_lib.chartqa.model import Learner, Response
 from msig_lib.chartqa.questions import VOCABULARY, ask, make_question
 from msig_lib.chartqa.render import COLOURS
@@ -80,7 +80,9 @@ class Scripted:
     def respond(self, questions, charts, form, **options):
         self.options = {"form": form, **options}
         ways = list(WAYS)
-        texts = [[spoil(q.trace, ways[(i + m) % 5]) for m in range(options["n"])] for i, q in enumerate(questions)]
+        texts = [
+            [spoil(q.trace, ways[(i + m) % 5]) for m in range(options["n"])] for i, q in enumerate(questions)
+        ]
         return [
             [Response((i, m), text, np.array([-i, -m], np.float32)) for m, text in enumerate(own)]
             for i, own in enumerate(texts)
@@ -144,9 +146,7 @@ def test_pairs_by_outcome_are_the_thesis_s():
 
 
 def test_where_all_right_answers_have_right_traces_checking_changes_only_the_order():
-    clean = replace(
-        POOL, verdicts=[replace(v, steps=()) if v.answer_right else v for v in POOL.verdicts]
-    )
+    clean = replace(POOL, verdicts=[replace(v, steps=()) if v.answer_right else v for v in POOL.verdicts])
     outcome, checked = (signal.pairs(clean, seed=0, winners=w) for w in ("outcome", "checked"))
     np.testing.assert_array_equal(outcome.group, checked.group)
     assert len(signal.pairs(clean, seed=0, winners="lucky")) == 0
@@ -170,7 +170,9 @@ def test_accepted_traces_are_different_and_few(winners, per_question):
     again = signal.accepted(POOL, seed=1, winners=winners, per_question=per_question)
     np.testing.assert_array_equal(again.rows, found.rows)
     if per_question == 1:
-        assert not np.array_equal(signal.accepted(POOL, seed=2, winners=winners, per_question=1).rows, found.rows)
+        assert not np.array_equal(
+            signal.accepted(POOL, seed=2, winners=winners, per_question=1).rows, found.rows
+        )
     if winners == "all":  # outcomes are not looked at
         blind = replace(POOL, verdicts=POOL.verdicts[::-1])
         rows = signal.accepted(blind, seed=1, winners="all", per_question=per_question).rows
@@ -193,7 +195,8 @@ def near(annotation, answer):
     return annotation.isdigit() and 1 <= abs(int(annotation) - int(answer)) <= 2
 
 
-ASKED = ask(make_charts(400, ChartSettings(styles=("bars",)), seed=1).tables, 1500, ("sum", "count", "second"), seed=1)
+TABLES = draw_tables(400, ChartSettings(styles=("bars",)), np.random.default_rng(1))
+ASKED = ask(TABLES, 1200, ("sum", "count", "second"), seed=1)
 
 
 def test_annotations_are_wrong_as_often_as_asked_for():

