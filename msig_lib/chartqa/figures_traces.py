@@ -286,7 +286,7 @@ def name_lines(ax: plt.Axes, at: Mapping[str, float]) -> None:
     down = max(below - max(high, *at.values()), 0) if at else 0
     across = ax.get_yaxis_transform()
     for name, text in texts.items():
-        leader = {"arrowstyle": "-", "color": MUTED, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+        leader = {"arrowstyle": "-", "color": MUTED, "lw": 0.8, "shrinkB": 0, "relpos": (0, 0.5)}
         to = {"xytext": (1.05, y[name] - down), "textcoords": across, "va": "center", "fontsize": 8.5}
         ax.annotate(text, (1, at[name]), xycoords=across, annotation_clip=False, arrowprops=leader, **to)
 

@@ -50,29 +50,36 @@ def mixes(now: Any, recorded: Any, end: float) -> str:
         return {"study": "mixes", "budget": end, "model": mix, "form": form}
 
     asked = {
-        "Learning answers changes answers at once by": (side("direct", "direct"), side("format", "direct")),
-        "and reasoned answers by": (side("direct", "cot"), side("format", "cot")),
-        "Learning traces changes reasoned answers by": (side("cot", "cot"), side("format", "cot")),
-        "and answers at once by": (side("cot", "direct"), side("format", "direct")),
-        "Both together, against the one that fits the prompt: at once": (
+        "Learning answers alone changes answers at once": (
+            side("direct", "direct"),
+            side("format", "direct"),
+        ),
+        "Learning answers alone changes reasoned answers": (side("direct", "cot"), side("format", "cot")),
+        "Learning traces alone changes reasoned answers": (side("cot", "cot"), side("format", "cot")),
+        "Learning traces alone changes answers at once": (side("cot", "direct"), side("format", "direct")),
+        "Both together against answers alone, answers at once": (
             side("both", "direct"),
             side("direct", "direct"),
         ),
-        "reasoned": (side("both", "cot"), side("cot", "cot")),
+        "Both together against traces alone, reasoned answers": (side("both", "cot"), side("cot", "cot")),
     }
     found = differences(now, "accuracy", asked, recorded)
-    return "; ".join(f"{name} {_told(row)}" for name, row in found.iterrows()) + "."
+    return _list(found)
+
+
+def _list(found: pd.DataFrame, value: str = "value") -> str:
+    """Return differences as a list of Markdown, a line each."""
+    return "\n".join(f"- {name}: {_told(row, value)}" for name, row in found.iterrows())
 
 
 def rft(now: Any, recorded: Any = None) -> str:
     """Return what its own accepted traces teach a student, beside the controls and the accepted mistakes."""
     found = rft_gains(now, recorded).set_index("model")
-    parts = [f"{arm}: {_told(row, 'gain')}" for arm, row in found.iterrows()]
-    out = "Reasoned answers, " + "; ".join(parts) + "."
+    out = "Reasoned answers change by:\n\n" + _list(found, "gain")
     if "self-written" in found.index and np.isfinite(found.loc["self-written", "wrong"]):
         out += (
-            f" Of the traces that were accepted for their answer, **{found.loc['self-written', 'wrong']:.0%}** have a "
-            "wrong step."
+            f"\n\nOf the traces that were accepted for their answer, "
+            f"**{found.loc['self-written', 'wrong']:.0%}** have a wrong step."
         )
     return out
 
@@ -91,12 +98,11 @@ def dpo(now: Any, recorded: Any, strengths: Sequence[float]) -> str:
             "right traces as winners": Arm(winners="checked"),
             "lucky winners": Arm(winners="lucky"),
         }
-        beside = [f"{name} {_told(found.loc[arm])}" for name, arm in controls.items() if arm in found.index]
-        parts.append(
-            f"From {before_dpo(now, recorded, strength):.1%} right: DPO on outcomes {_told(own)}, where "
-            f"{own['pure']:.0%} of the winners are right traces; " + ", ".join(beside) + "."
-        )
-    return " ".join(parts)
+        rows = {f"DPO on outcomes ({own['pure']:.0%} of the winners are right traces)": Arm(), **controls}
+        told = found.loc[[arm for arm in rows.values() if arm in found.index]]
+        told.index = [name for name, arm in rows.items() if arm in found.index]
+        parts.append(f"From {before_dpo(now, recorded, strength):.1%} right:\n\n{_list(told)}")
+    return "\n\n".join(parts)
 
 
 def training(frame: pd.DataFrame) -> str:
@@ -124,17 +130,19 @@ def verifiers(now: Any, recorded: Any, strength: float) -> str:
     n = int(frame["n"].max())
     of = {"study": "verify", "strength": strength, "n": n}
     asked = {
-        f"With {n} traces, the best by DPO ratio against one trace alone": (
+        "The best by DPO ratio against one trace alone": (
             "best by DPO ratio",
             "one sample",
         ),
-        "against the best by SFT probability": ("best by DPO ratio", "best by SFT probability"),
-        "against the majority": ("best by DPO ratio", "majority"),
-        "a vote weighed by the DPO ratio against the majority": ("vote by DPO ratio", "majority"),
+        "The best by DPO ratio against the best by SFT probability": (
+            "best by DPO ratio",
+            "best by SFT probability",
+        ),
+        "The best by DPO ratio against the majority": ("best by DPO ratio", "majority"),
+        "A vote weighed by the DPO ratio against the majority": ("vote by DPO ratio", "majority"),
     }
     pairs = {name: ({**of, "verifier": a}, {**of, "verifier": b}) for name, (a, b) in asked.items()}
-    found = differences(now, "verified", pairs, recorded)
-    return "; ".join(f"{name}: {_told(row)}" for name, row in found.iterrows()) + "."
+    return f"With {n} traces:\n\n" + _list(differences(now, "verified", pairs, recorded))
 
 
 def credit(now: Any, recorded: Any, strength: float) -> str:
@@ -145,11 +153,8 @@ def credit(now: Any, recorded: Any, strength: float) -> str:
     found = differences(now, "first_mistake", pairs, recorded)
     if not len(found):
         return "No trace had a mistake to find."
-    return (
-        "The lowest DPO reward is the first mistake more often or less often than with another rule: "
-        + "; ".join(f"against {rule} {_told(row)}" for rule, row in found.iterrows())
-        + "."
-    )
+    found.index = [f"against {rule}" for rule in found.index]
+    return "The lowest DPO reward is the first mistake more often (or less often) by:\n\n" + _list(found)
 
 
 def filtering(now: Any, recorded: Any = None) -> str:

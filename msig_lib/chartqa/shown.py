@@ -17,6 +17,9 @@ from msig_lib.stats.measured import differences, intervals
 MIXES = {
     "format": "① format only", "direct": "② answers", "cot": "③ traces", "both": "④ answers and traces",
 }  # fmt: skip
+GUESSED = {
+    "n": "questions", "best_constant": "best guess", "accuracy": "right", "tokens_mean": "words", "tokens_max": "most",
+}  # fmt: skip
 FORMS = {"direct": "answer at once", "cot": "reason first"}
 WINNERS = {"outcome": "right answers", "checked": "right traces only", "lucky": "lucky traces only"}
 
@@ -49,24 +52,24 @@ def misread(question: Question) -> str:
     return " ".join(words)
 
 
-def rft_gains(now: Any, recorded: Any = None) -> pd.DataFrame:
+def rft_gains(now: Any, recorded: Any = None, start: str = "direct") -> pd.DataFrame:
     """Return model, gain, lo, hi of reasoned answers, and wrong: the share of accepted traces with a wrong step."""
-    before = {"study": "rft", "model": "before", "form": "cot"}
+    before = {"study": "rft", "start": start, "model": "before", "form": "cot"}
     found = differences(
         now, "accuracy", {arm: ({**before, "model": arm}, before) for arm in RFT_ARMS}, recorded
     )
-    wrong = intervals(now, "accepted_wrong", recorded, study="rft")
+    wrong = intervals(now, "accepted_wrong", recorded, study="rft", start=start)
     share = dict(zip(wrong["model"], wrong["value"])) if len(wrong) else {}
     found = found.rename(columns={"value": "gain"}).rename_axis("model").reset_index()
     return found.assign(wrong=[share.get(arm, np.nan) for arm in found["model"]])
 
 
-def rft_table(now: Any, recorded: Any = None) -> pd.DataFrame:
+def rft_table(now: Any, recorded: Any = None, start: str = "direct") -> pd.DataFrame:
     """Return a row for the student before and after each arm: accuracies, the gain, accepted traces, wrong ones."""
-    accuracy = intervals(now, "accuracy", recorded, share=True, study="rft")
-    accepted = intervals(now, "accepted", recorded, study="rft")
+    accuracy = intervals(now, "accuracy", recorded, share=True, study="rft", start=start)
+    accepted = intervals(now, "accepted", recorded, study="rft", start=start)
     number = dict(zip(accepted["model"], accepted["value"])) if len(accepted) else {}
-    gains = rft_gains(now, recorded).set_index("model")
+    gains = rft_gains(now, recorded, start).set_index("model")
     rows = {}
     for model in ["before", *RFT_ARMS]:
         of = accuracy[accuracy["model"] == model].set_index("form")
@@ -268,3 +271,17 @@ def real_sample() -> pd.DataFrame | None:
             "years for which 20 years later passes": np.mean(forgiven) if forgiven else np.nan,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def rft_and_dpo(strength: float) -> dict[str, dict[str, Any]]:
+    """Return the factors of accuracy before, after DPO and after rejection sampling of the student trained on both."""
+    return {
+        "before": {"study": "rft", "start": "both", "model": "before", "form": "cot"},
+        "DPO": {"study": "dpo", "strength": strength, "model": "after", "form": "cot", **Arm().factors},
+        "RFT": {"study": "rft", "start": "both", "model": "self-written", "form": "cot"},
+    }
+
+
+def has(results: Any, factors: Mapping[str, Any], metric: str = "accuracy") -> bool:
+    """Return whether some row of results has these factors."""
+    return any(row.metric == metric and row.matches(dict(factors)) for row in results.rows)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from msig_lib.chartqa.data import Charts
-from msig_lib.chartqa.model import Learner
 from msig_lib.chartqa.questions import Question
 from msig_lib.chartqa.render import COLOURS
 from msig_lib.chartqa.traces import Verdict, check_traces
 from msig_lib.preference.pairs import Pairs, pairs_from_outcomes
 from msig_lib.preference.selection import Selection, select_right
+
+if TYPE_CHECKING:
+    from msig_lib.chartqa.model import Learner
 
 WINNERS = ("outcome", "checked", "lucky")
 """Who may win a pair: a right answer (the thesis), a right answer by a right trace, or one by a wrong trace."""

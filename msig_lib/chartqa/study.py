@@ -191,26 +191,23 @@ RFT_ARMS = {"self-written": "outcome", "no traces": None, "any answer": "all", "
 """Table 7.4's model and its controls: as many steps without traces; traces whatever their answer; right traces."""
 
 
-def self_teach(plan: Plan, start: State, seed: int) -> list[Measured]:
-    """Sample from a direct-trained model, accept, train (table 7.4), and do the same for the controls."""
+def self_teach(plan: Plan, start: State, seed: int, of: str = "direct") -> list[Measured]:
+    """Sample from a student trained on the mix `of`, accept, train (tables 7.4 and 12.3.2), and the controls."""
     first = learner(plan, start)
     questions, charts = plan.ask("rft", plan.rft_questions)
-    direct = plan.ask("train", plan.questions)[0][: plan.rft.direct]
+    known = plan.ask("train", plan.questions)[0][: plan.rft.questions]
     pool = signal.draw(first, questions, charts, plan.rft_samples, seed=seed)
-    found = tested(plan, first, seed, study="rft", model="before")
+    named = {"study": "rft", "start": of}
+    found = tested(plan, first, seed, **named, model="before")
     for arm, winners in RFT_ARMS.items():
-        rows = None
+        traces, which = None, {**named, "model": arm}
         if winners is not None:
             rows = signal.accepted(pool, seed=seed, winners=winners).rows
-            found.append(Measured("accepted", float(len(rows)), seed, {"study": "rft", "model": arm}))
+            found.append(Measured("accepted", float(len(rows)), seed, which))
             if not len(rows):
                 continue
-            found.append(
-                Measured(
-                    "accepted_wrong", 1 - signal.purity(pool, rows), seed, {"study": "rft", "model": arm}
-                )
-            )
-        traces = None if rows is None else (pool, rows)
-        tuned, _ = tune.rft(first, traces, direct, charts, plan.rft, seed=seed)
-        found += tested(plan, tuned, seed, study="rft", model=arm)
+            found.append(Measured("accepted_wrong", 1 - signal.purity(pool, rows), seed, which))
+            traces = (pool, rows)
+        tuned, _ = tune.rft(first, traces, known, charts, plan.rft, mix=of, seed=seed)
+        found += tested(plan, tuned, seed, **which)
     return found

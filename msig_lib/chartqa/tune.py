@@ -26,7 +26,7 @@ class RFTSettings:
 
     steps: int = 500  # prototype
     learning_rate: float = 2e-3  # ours: half of the mixes'; prototype: 5e-4, half of its own
-    direct: int = 4_000  # ours: questions of the mix, more than 500 steps go through
+    questions: int = 4_000  # ours: of the mix, more than 500 steps go through
     batch: int = 64  # prototype
 
 
@@ -63,27 +63,28 @@ RATES = (5e-5, 2e-4, 8e-4)  # ours: learning rates that each arm chooses among o
 def rft(
     learner: Learner,
     traces: tuple[Pool, Sequence[int]] | None,
-    direct: Sequence[Question],
+    questions: Sequence[Question],
     charts: Charts,
     settings: RFTSettings | None = None,
     *,
     seed: int,
+    mix: str = "direct",
 ) -> tuple[Learner, Trained]:
-    """Return a copy trained on rows of a pool of its own traces and on the "direct" mix, half and half, and the run.
+    """Return a copy trained on rows of a pool of its own traces and on the mix it knows, half and half, and the run.
 
-    Without traces: on the mix alone, for as many steps, the control that tells what training longer does. Raises
-    ValueError when there is no row.
+    Without traces: on the mix of `questions` alone, for as many steps, the control that tells what training longer
+    does. Raises ValueError when there is no row.
     """
     s = settings or RFTSettings()
     tuned = learner.clone()
-    mix = mixed(tuned, "direct", direct, charts, seed=seed)
-    examples = mix
+    known = mixed(tuned, mix, questions, charts, seed=seed)
+    examples = known
     if traces is not None:
         pool, rows = traces
         if not len(rows):
             raise ValueError("no trace was accepted: sample more, or start from a better model")
         written = own(tuned, pool, rows, charts)
-        examples = mix + [written[i % len(written)] for i in range(len(mix))]
+        examples = known + [written[i % len(written)] for i in range(len(known))]
     how = TrainSettings(s.steps, s.batch, s.learning_rate)
     return tuned, train(tuned.model, examples, how, seed=seed)
 

@@ -111,9 +111,9 @@ def vote(answers, weights):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_curves_are_means_over_all_subsets(seed):
-    pool = answers_pool(seed)
+    pool = answers_pool(seed, questions=12)
     rng = np.random.default_rng(seed)
-    ratio, logp = 3 * rng.normal(size=15), rng.normal(-8, 3, 15)
+    ratio, logp = 3 * rng.normal(size=60), rng.normal(-8, 3, 60)
     logp[1] = logp[0]  # a trace drawn twice has the same score
     n = [1, 2, 3, 5]
     found = evaluate.curves(pool, {"DPO ratio": ratio, "SFT probability": logp}, n, beta=0.3, seed=0)

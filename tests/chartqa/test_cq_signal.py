@@ -212,6 +212,12 @@ def test_annotations_are_wrong_as_often_as_asked_for():
         assert said == signal.annotate(ASKED, share, seed=0) != signal.annotate(ASKED, share, seed=1)
 
 
+def test_a_spoiled_colour_is_another_colour():
+    asked = [q for q in ASKED if q.kind == "second"]
+    said = signal.annotate(asked, 1.0, seed=0)
+    assert all(near(a, q.answer) for a, q in zip(said, asked)) and set(said) == set(COLOURS)
+
+
 @pytest.mark.parametrize("value", range(10))
 def test_a_spoiled_number_is_never_the_answer(value):
     bars = CHARTS.tables[0]

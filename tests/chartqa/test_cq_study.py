@@ -35,7 +35,7 @@ PLAN = Plan(
     vision=VisionSettings(tower_width=32, width=32, layers=1, heads=2),
     base=BaseSettings(captions=60, lookups=40, sums=20, running=10, steps=6, batch=16),
     mixes=MixSettings(steps=dict.fromkeys(MIXES, 4), batch=16),
-    rft=tune.RFTSettings(steps=2, batch=16, learning_rate=1e-2),
+    rft=tune.RFTSettings(steps=2, batch=16, learning_rate=1e-2, questions=30),
     rft_questions=10,
     rft_samples=4,
     pool_questions=12,
@@ -250,19 +250,20 @@ def sampled(monkeypatch):
 
 
 def test_self_teaching_compares_arms_that_differ_in_their_traces_alone(sampled, taught, monkeypatch):
-    calls, rft = {}, tune.rft
+    calls, rft = [], tune.rft
 
-    def spy(first, traces, direct, charts, how, *, seed):
-        calls[len(calls)] = None if traces is None else traces[1]
-        return rft(first, traces, direct, charts, how, seed=seed)
+    def spy(first, traces, questions, *rest, **options):
+        assert len(questions) == 30 and options == {"mix": "cot", "seed": 3}
+        calls.append(None if traces is None else traces[1])
+        return rft(first, traces, questions, *rest, **options)
 
     monkeypatch.setattr(tune, "rft", spy)
     start = taught.states[1.0]
-    log = recorded(study.self_teach(PLAN, start, 3), seed=3)
+    log = recorded(study.self_teach(PLAN, start, 3, of="cot"), seed=3)
     ((weights, charts, pool, seed),) = sampled
     assert equal(weights, start) and charts is study.world(PLAN)["train"] and seed == 3
     assert (len(pool.questions), pool.samples) == (10, 4)
-    rows = dict(zip(study.RFT_ARMS, calls.values()))
+    rows = dict(zip(study.RFT_ARMS, calls, strict=True))
     assert rows["no traces"] is None and pool.sound[rows["checked"]].all()
     assert pool.right[rows["self-written"]].all() and not pool.sound[rows["self-written"]].all()
     assert not pool.right[rows["any answer"]].all()
@@ -272,6 +273,7 @@ def test_self_teaching_compares_arms_that_differ_in_their_traces_alone(sampled, 
         assert wrong == pytest.approx(1 - pool.sound[rows[arm]].mean())
     models = {row.factors["model"] for row in log.rows if row.metric == "accuracy"}
     assert models == {"before", *study.RFT_ARMS}
+    assert {row.factors["start"] for row in log.rows} == {"cot"}
 
 
 def test_an_arm_without_accepted_traces_is_left_out(sampled, taught, monkeypatch):
@@ -369,7 +371,7 @@ def test_the_rate_is_the_one_that_is_best_on_development_questions(monkeypatch, 
 
     monkeypatch.setattr(tune, "prefer", train)
     monkeypatch.setattr(pairs, "dev_accuracy", lambda plan, of: dict(zip((1.0, 2.0, 4.0), scores))[of.rate])
-    plan, arm = replace(PLAN, rates=(4.0, 1.0, 2.0)), Arm("both", beta=0.3, limit=5)
+    plan, arm = replace(PLAN, rates=(4.0, 2.0, 1.0)), Arm("both", beta=0.3, limit=5)
     found = pairs._best(plan, None, None, None, None, arm, 0)
     assert (found.rate, found.state["rate"], found.trained) == (rate, rate, f"run at {rate}")
     assert {(how.objective, how.beta, how.limit) for how in tried} == {("both", 0.3, 5)} and len(tried) == 3

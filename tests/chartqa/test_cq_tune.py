@@ -12,6 +12,7 @@ from msig_lib.chartqa.data import ChartSettings, make_charts
 from msig_lib.chartqa.model import Learner
 from msig_lib.chartqa.questions import ask
 from msig_lib.chartqa.traces import check_traces
+from msig_lib.chartqa.train import mixed
 from msig_lib.lm.scoring import score
 from msig_lib.lm.threads import torch_threads
 from msig_lib.lm.vision import VisionSettings
@@ -84,24 +85,27 @@ def taught(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("rows", [[0], [0, 2, 5, 9], list(range(32))])
-def test_traces_are_mixed_with_as_many_direct_answers(learner, pool, taught, rows):
-    tune.rft(learner, (pool, rows), DIRECT, CHARTS, QUICK, seed=3)
+@pytest.mark.parametrize("mix", ["direct", "both"])
+@pytest.mark.parametrize("rows", [[5], [0, 2, 5, 9], list(range(32))])
+def test_traces_are_half_of_what_is_learnt_beside_the_mix(learner, pool, taught, rows, mix):
+    tune.rft(learner, (pool, rows), DIRECT, CHARTS, QUICK, seed=3, mix=mix)
     ((examples, how, seed),) = taught
-    assert [said(one) for one in examples[: len(rows)]] == [pool.ids[row] for row in rows]
-    prompts = learner.prompts(pool.asked(rows), CHARTS, "cot")
-    for one, prompt, question in zip(examples, prompts, pool.asked(rows)):
+    known = mixed(learner, mix, DIRECT, CHARTS, seed=3)
+    half = len(known)
+    assert examples[:half] == known and len(examples) == 2 * half >= 2 * len(rows)
+    rows = [rows[i % len(rows)] for i in range(half)]  # the traces again and again
+    asked = pool.asked(rows)
+    assert [said(one) for one in examples[half:]] == [pool.ids[row] for row in rows]
+    for one, prompt, question in zip(examples[half:], learner.prompts(asked, CHARTS, "cot"), asked):
         assert list(one.ids[: len(prompt)]) == prompt
         np.testing.assert_array_equal(one.images[0], CHARTS.images[question.chart])
-    direct = learner.examples(DIRECT, CHARTS, "direct")
-    assert examples[len(rows) :] == [*direct, *direct][: len(rows)]  # 32 traces, but 30 answers
     assert (how.steps, how.batch, how.learning_rate, seed) == (2, 8, 1e-2, 3)
 
 
-def test_the_control_takes_as_many_steps_on_direct_answers_alone(learner, taught):
+def test_the_control_takes_as_many_steps_on_the_mix_alone(learner, taught):
     tune.rft(learner, None, DIRECT, CHARTS, QUICK, seed=3)
     ((examples, how, _),) = taught
-    assert examples == learner.examples(DIRECT, CHARTS, "direct") and how.steps == 2
+    assert examples == mixed(learner, "direct", DIRECT, CHARTS, seed=3) and how.steps == 2
 
 
 def test_rft_trains_a_copy(learner, pool):
@@ -112,6 +116,8 @@ def test_rft_trains_a_copy(learner, pool):
     assert all(np.array_equal(value, learner.state()[name]) for name, value in before.items())
     with pytest.raises(ValueError, match="no trace was accepted"):
         tune.rft(learner, (pool, []), DIRECT, CHARTS, QUICK, seed=0)
+    with pytest.raises(ValueError, match="mix 'all'"):
+        tune.rft(learner, (pool, [0]), DIRECT, CHARTS, QUICK, seed=0, mix="all")
 
 
 def margins(learner, pool):
