@@ -111,12 +111,12 @@ def vote(answers, weights):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_curves_are_means_over_all_subsets(seed):
-    pool = answers_pool(seed, questions=12)
+    pool = answers_pool(seed, questions=20)
     rng = np.random.default_rng(seed)
-    ratio, logp = 3 * rng.normal(size=60), rng.normal(-8, 3, 60)
+    ratio, logp = rng.normal(-6, 4, 100), rng.normal(-8, 3, 100)
     logp[1] = logp[0]  # a trace drawn twice has the same score
     n = [1, 2, 3, 5]
-    found = evaluate.curves(pool, {"DPO ratio": ratio, "SFT probability": logp}, n, beta=0.3, seed=0)
+    found = evaluate.curves(pool, {"DPO ratio": ratio, "SFT probability": logp}, n, beta=0.03, seed=0)
 
     def best(scores):
         def rule(answers, rows):
@@ -131,7 +131,7 @@ def test_curves_are_means_over_all_subsets(seed):
         "majority": lambda answers, rows: vote(answers, [1.0] * len(rows)),
         "any right": lambda answers, rows: "1" in answers,
         "best by DPO ratio": best(ratio),
-        "vote by DPO ratio": lambda answers, rows: vote(answers, expit(0.3 * ratio[rows])),
+        "vote by DPO ratio": lambda answers, rows: vote(answers, expit(0.03 * ratio[rows])),
         "best by SFT probability": best(logp),
         "vote by SFT probability": lambda answers, rows: vote(answers, np.exp(logp[rows])),
     }

@@ -85,7 +85,7 @@ def taught(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("mix", ["direct", "both"])
+@pytest.mark.parametrize("mix", ["direct", "cot"])
 @pytest.mark.parametrize("rows", [[5], [0, 2, 5, 9], list(range(32))])
 def test_traces_are_half_of_what_is_learnt_beside_the_mix(learner, pool, taught, rows, mix):
     tune.rft(learner, (pool, rows), DIRECT, CHARTS, QUICK, seed=3, mix=mix)
