@@ -93,7 +93,8 @@ def first_mistakes(pool: Pool) -> Marked:
     token of the trace: a rule may point at it, and is wrong then.
     """
     places = [verdict.token for verdict in pool.verdicts]
-    rows = [r for r, place in enumerate(places) if place is not None and 0 <= place < len(pool.ids[r])]
+    lengths = [len(text.split()) for text in pool.texts]
+    rows = [r for r, place in enumerate(places) if place is not None and 0 <= place < lengths[r]]
     if not rows:
         return Marked(np.empty(0, dtype=np.int64), *np.zeros((2, 0, 1), dtype=bool))
     _, inside = pad([pool.logprobs[row] for row in rows])

@@ -98,7 +98,9 @@ class Learner:
         return [[Response(one.ids, self._text(one.ids), one.logprobs) for one in own] for own in drawn]
 
     def _text(self, ids: Sequence[int]) -> str:
-        return self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        """Return the tokens as words, one each, without the end token: places in the text are places in the ids."""
+        words = self.tokenizer.convert_ids_to_tokens(list(ids))
+        return " ".join(words[:-1] if ids and ids[-1] == self.tokenizer.eos_token_id else words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,20 @@ def verifiers(now: Any, recorded: Any, strength: float) -> str:
         "A vote weighed by the DPO ratio against the majority": ("vote by DPO ratio", "majority"),
     }
     pairs = {name: ({**of, "verifier": a}, {**of, "verifier": b}) for name, (a, b) in asked.items()}
-    return f"With {n} traces:\n\n" + _list(differences(now, "verified", pairs, recorded))
+    told = f"With {n} traces:\n\n" + _list(differences(now, "verified", pairs, recorded))
+    picked = intervals(now, "picked", recorded, strength=strength)
+    at = {row.verifier: row.value for row in picked.itertuples()}
+    if {"one sample", "DPO ratio"} <= set(at):
+        told += (
+            f"\n\nThe student gives a trace of its own {at['one sample']:.1f} nats on the mean, and "
+            f"**{at['DPO ratio']:.1f}** nats the one whose DPO ratio is highest."
+        )
+        if at["DPO ratio"] < at["one sample"]:
+            told += (
+                " A ratio is largest where little training moves much: on traces that the student hardly ever writes. "
+                "Among many, one of these wins, whatever the ratio knows of right and wrong."
+            )
+    return told
 
 
 def credit(now: Any, recorded: Any, strength: float) -> str:

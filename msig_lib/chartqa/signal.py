@@ -142,12 +142,9 @@ def annotate(questions: Sequence[Question], share: float, *, seed: int) -> list[
     wrong = rng.random(len(questions)) < share
     out = []
     for question, spoiled in zip(questions, wrong.tolist()):
-        off = int(rng.choice([-2, -1, 1, 2]))
         colour = str(rng.choice([name for name in COLOURS if name != question.answer]))
-        if not spoiled:
-            out.append(question.answer)
-        elif question.answer.isdigit():
-            out.append(str(abs(int(question.answer) + off) or 3))
-        else:
-            out.append(colour)
+        near = [int(question.answer) + off for off in (-2, -1, 1, 2)] if question.answer.isdigit() else []
+        number = int(rng.choice([value for value in near if value >= 0])) if near else 0
+        wrong_answer = str(number) if near else colour
+        out.append(wrong_answer if spoiled else question.answer)
     return out

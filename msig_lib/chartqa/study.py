@@ -208,6 +208,6 @@ def self_teach(plan: Plan, start: State, seed: int, of: str = "direct") -> list[
                 continue
             found.append(Measured("accepted_wrong", 1 - signal.purity(pool, rows), seed, which))
             traces = (pool, rows)
-        tuned, _ = tune.rft(first, traces, known, charts, plan.rft, mix=of, seed=seed)
+        tuned, _ = tune.rft(first, traces, known, charts, plan.rft, mix=of, mixes=plan.mixes, seed=seed)
         found += tested(plan, tuned, seed, **which)
     return found

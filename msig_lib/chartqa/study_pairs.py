@@ -99,7 +99,7 @@ def _best(
     tried = []
     for rate in sorted(plan.rates):
         how = replace(settings, learning_rate=rate)
-        tuned, run = tune.prefer(first, pool, chosen, charts, how, seed=seed)
+        tuned, run = tune.prefer(first, pool, chosen, charts, how, seed=seed, on_policy=not arm.other)
         score = dev_accuracy(plan, tuned) if len(plan.rates) > 1 else 0.0
         tried.append((score, Preferred(arm, tuned.state(), run, rate)))
     return max(tried, key=lambda one: one[0])[1]
@@ -128,14 +128,20 @@ def verify(
     before = np.array([row.sum() for row in pool.logprobs], dtype=np.float64)
     scores = {"SFT probability": before}
     for name, rows in list(logprobs.items())[1:]:
-        scores[f"{name} ratio"] = np.array([row.sum() for row in rows], dtype=np.float64) - before
+        after = np.array([row.sum() for row in rows], dtype=np.float64)
+        scores[f"{name} ratio"] = after - before
+        scores[f"{name} probability"] = after
     named, found = {"study": "verify", "strength": strength}, []
     n = [size for size in SAMPLES if size <= plan.verified_samples]
     for name, curve in evaluate.curves(pool, scores, n, seed=seed).items():
         for k, size in enumerate(curve.n.tolist()):
             factors = {**named, "verifier": name, "n": size}
             found.append(Measured("verified", curve.value[:, k], seed, factors))
+    found.append(Measured("picked", pool.square(before).mean(1), seed, {**named, "verifier": "one sample"}))
     for name, score in scores.items():
+        best = pool.square(score).argmax(1)[:, None]
+        picked = np.take_along_axis(pool.square(before), best, 1)[:, 0]
+        found.append(Measured("picked", picked, seed, {**named, "verifier": name}))
         within = evaluate.within_question_auc(pool, score)
         found.append(Measured("within_auc", within, seed, {**named, "verifier": name}))
     marked = evaluate.first_mistakes(pool)

@@ -11,7 +11,7 @@ from msig_lib.chartqa.data import Charts
 from msig_lib.chartqa.model import Learner
 from msig_lib.chartqa.questions import Question
 from msig_lib.chartqa.signal import Pool
-from msig_lib.chartqa.train import mixed
+from msig_lib.chartqa.train import MixSettings, mixed
 from msig_lib.lm.scoring import Example, score
 from msig_lib.lm.training import Trained, TrainSettings, train
 from msig_lib.lm.vision import freeze
@@ -69,6 +69,7 @@ def rft(
     *,
     seed: int,
     mix: str = "direct",
+    mixes: MixSettings | None = None,
 ) -> tuple[Learner, Trained]:
     """Return a copy trained on rows of a pool of its own traces and on the mix it knows, half and half, and the run.
 
@@ -77,13 +78,14 @@ def rft(
     """
     s = settings or RFTSettings()
     tuned = learner.clone()
-    known = mixed(tuned, mix, questions, charts, seed=seed)
+    known = mixed(tuned, mix, questions, charts, mixes, seed=seed)
     examples = known
     if traces is not None:
         pool, rows = traces
         if not len(rows):
             raise ValueError("no trace was accepted: sample more, or start from a better model")
-        written = own(tuned, pool, rows, charts)
+        order = np.random.default_rng(seed).permutation(np.asarray(rows))
+        written = own(tuned, pool, order[: len(known)], charts)
         examples = known + [written[i % len(written)] for i in range(len(known))]
     how = TrainSettings(s.steps, s.batch, s.learning_rate)
     return tuned, train(tuned.model, examples, how, seed=seed)
@@ -103,11 +105,13 @@ def prefer(
     settings: PreferenceSettings | None = None,
     *,
     seed: int,
+    on_policy: bool = False,
 ) -> tuple[Learner, DPOTrained]:
     """Return a copy trained on pairs of rows of a pool, and what happened; the tower and projector stay (thesis 7.6).
 
-    The copy is the reference of its own training. A response longer than `limit` is cut and gets no end token
-    (official code). ValueError without pairs.
+    The copy is the reference of its own training; with `on_policy` the pool was drawn from `learner`, and its
+    log-probabilities are not computed again. A response longer than `limit` is cut and gets no end token (official
+    code). ValueError without pairs.
     """
     s = settings or PreferenceSettings()
     tuned = learner.clone()
@@ -123,7 +127,13 @@ def prefer(
         chosen.counts,
     )
     how = dpo_train_settings(max(1, len(at)), learning_rate=s.learning_rate, epochs=s.epochs)
-    return tuned, train_dpo(tuned.model, examples, at, how, s.loss, seed=seed)
+    before = reference_logprobs(pool, used, ids) if on_policy else None
+    return tuned, train_dpo(tuned.model, examples, at, how, s.loss, seed=seed, reference=before)
+
+
+def reference_logprobs(pool: Pool, rows: Sequence[int], ids: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return log-probabilities in nats, float32, of (cut) rows under the model that wrote the pool."""
+    return np.array([pool.logprobs[row][: len(own)].sum() for row, own in zip(rows, ids)], dtype=np.float32)
 
 
 def trace_logprobs(

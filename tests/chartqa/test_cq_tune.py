@@ -93,12 +93,14 @@ def test_traces_are_half_of_what_is_learnt_beside_the_mix(learner, pool, taught,
     known = mixed(learner, mix, DIRECT, CHARTS, seed=3)
     half = len(known)
     assert examples[:half] == known and len(examples) == 2 * half >= 2 * len(rows)
+    rows = np.random.default_rng(3).permutation(rows)[:half]  # a random part of too many
     rows = [rows[i % len(rows)] for i in range(half)]  # the traces again and again
     asked = pool.asked(rows)
     assert [said(one) for one in examples[half:]] == [pool.ids[row] for row in rows]
     for one, prompt, question in zip(examples[half:], learner.prompts(asked, CHARTS, "cot"), asked):
         assert list(one.ids[: len(prompt)]) == prompt
         np.testing.assert_array_equal(one.images[0], CHARTS.images[question.chart])
+    assert len({tuple(one.ids) for one in examples[half:]}) > 1 or len(set(rows)) == 1
     assert (how.steps, how.batch, how.learning_rate, seed) == (2, 8, 1e-2, 3)
 
 
@@ -141,7 +143,12 @@ def test_dpo_moves_the_decoder_towards_the_winners_and_nothing_else(learner, poo
 def preferred(monkeypatch):
     """What `train_dpo` was called with, without training."""
     calls = []
-    monkeypatch.setattr(tune, "train_dpo", lambda *arguments, seed: calls.append((*arguments, seed)))
+
+    def noted(*arguments, seed, reference):
+        assert reference is None  # nobody said that the learner wrote the pool
+        calls.append((*arguments, seed))
+
+    monkeypatch.setattr(tune, "train_dpo", noted)
     return calls
 
 
@@ -228,3 +235,21 @@ def test_settings():
 def test_a_limit_below_one_is_an_error(learner, pool):
     with pytest.raises(ValueError, match="limit is 0"):
         tune.prefer(learner, pool, PAIRS, CHARTS, tune.PreferenceSettings(limit=0), seed=0)
+
+
+def test_the_pool_s_own_log_probabilities_are_the_reference(learner):
+    questions, charts = DIRECT[:6], CHARTS
+    drawn = signal.draw(learner, questions, charts, 4, seed=2)
+    rows = np.arange(len(drawn))
+    computed = [row.sum() for row in tune.trace_logprobs(learner, drawn, charts)]
+    np.testing.assert_allclose(tune.reference_logprobs(drawn, rows, drawn.ids), computed, atol=1e-4)
+    cut = [own[:2] for own in drawn.ids]
+    expected = [row[:2].sum() for row in drawn.logprobs]
+    np.testing.assert_allclose(tune.reference_logprobs(drawn, rows, cut), expected, atol=1e-6)
+    pairs = Pairs(rows[::2], rows[1::2], rows[::2] // 4)
+    how = tune.PreferenceSettings(learning_rate=1e-3)
+    one, other = (
+        tune.prefer(learner, drawn, pairs, charts, how, seed=0, on_policy=known)[0].state()
+        for known in (True, False)
+    )
+    assert max(np.abs(one[name] - other[name]).max() for name in one) < 1e-4
