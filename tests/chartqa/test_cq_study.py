@@ -253,7 +253,7 @@ def test_self_teaching_compares_arms_that_differ_in_their_traces_alone(sampled, 
     calls, rft = [], tune.rft
 
     def spy(first, traces, questions, *rest, **options):
-        assert len(questions) == 30 and options == {"mix": "cot", "seed": 3}
+        assert len(questions) == 30 and options == {"mix": "cot", "mixes": PLAN.mixes, "seed": 3}
         calls.append(None if traces is None else traces[1])
         return rft(first, traces, questions, *rest, **options)
 
@@ -365,7 +365,8 @@ def test_the_rate_is_the_one_that_is_best_on_development_questions(monkeypatch, 
         def state(self):
             return {"rate": np.array(self.rate)}
 
-    def train(first, pool, chosen, charts, how, *, seed):
+    def train(first, pool, chosen, charts, how, *, seed, on_policy):
+        assert on_policy  # the arm does not ask for another model's traces
         tried.append(how)
         return Tuned(how.learning_rate), f"run at {how.learning_rate}"
 
