@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from msig_lib.chartqa.data import Charts
@@ -98,9 +99,12 @@ class Learner:
         return [[Response(one.ids, self._text(one.ids), one.logprobs) for one in own] for own in drawn]
 
     def _text(self, ids: Sequence[int]) -> str:
-        """Return the tokens as words, one each, without the end token: places in the text are places in the ids."""
-        words = self.tokenizer.convert_ids_to_tokens(list(ids))
-        return " ".join(words[:-1] if ids and ids[-1] == self.tokenizer.eos_token_id else words)
+        """Return the text without the end token; of this world's words one each, so that places are those of ids."""
+        ended = bool(ids) and ids[-1] == self.tokenizer.eos_token_id
+        said = list(ids[:-1] if ended else ids)
+        if isinstance(self.tokenizer.backend_tokenizer.model, WordLevel):
+            return " ".join(self.tokenizer.convert_ids_to_tokens(said))
+        return self.tokenizer.decode(said, skip_special_tokens=True)
 
 
 @dataclass(frozen=True, slots=True)

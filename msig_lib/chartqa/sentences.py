@@ -186,6 +186,33 @@ def filtering(now: Any, recorded: Any = None) -> str:
     )
 
 
+def taken_away(now: Any, recorded: Any, strengths: Sequence[float], end: float) -> str:
+    """Return what to remember: which pairs made a student better, what accepted traces were worth, whom to believe."""
+    gains, losses, arms = 0, 0, 0
+    for strength in strengths:
+        found = dpo_gains(now, recorded, strength)
+        found = found.loc[[arm for arm in found.index if arm.objective == "dpo" and not arm.shuffled]]
+        told = [verdict(row["value"], row["lo"], row["hi"]) for _, row in found.iterrows()]
+        arms, gains, losses = arms + len(told), gains + told.count("a gain"), losses + told.count("a loss")
+    out = [
+        f"Of {arms} ways to train on pairs, **{gains}** made reasoned answers better beyond doubt, {losses} worse."
+    ]
+    found = rft_gains(now, recorded).set_index("model")
+    if {"self-written", "no traces"} <= set(found.index):
+        own, none = found.loc["self-written"], found.loc["no traces"]
+        out.append(
+            f"Its own accepted traces gave the student {_told(own, 'gain')}, training longer without them "
+            f"{_told(none, 'gain')}; {own['wrong']:.0%} of the accepted traces had a wrong step."
+        )
+    by_n = intervals(now, "verified", recorded, strength=end)
+    if len(by_n):
+        last = by_n[by_n["n"] == by_n["n"].max()].set_index("verifier")["value"]
+        rules = ("one sample", "majority", "best by SFT probability", "best by DPO ratio")
+        shown = ", ".join(f"{rule} {last[rule]:.1%}" for rule in rules if rule in last.index)
+        out.append(f"With {int(by_n['n'].max())} traces: {shown}.")
+    return "\n".join(f"- {line}" for line in out)
+
+
 def trace_frame(judged: Verified, plan: Plan, row: int) -> str:
     """Return HTML of one sampled trace: its chart, question, checked steps, and the tokens with their DPO rewards."""
     question = judged.pool.asked([row])[0]
@@ -210,7 +237,7 @@ def _tokens_html(judged: Verified, row: int) -> str:
         mark = "text-decoration:underline wavy" if place == wrong else ""
         cells.append(
             f'<span style="display:inline-block;text-align:center;margin:0 .3em;{mark}">{escape(word)}'
-            f"<br><small>{value:+.2f}</small></span>"
+            f"<br><small>{value:+.2g}</small></span>"
         )
     return "".join(cells)
 
