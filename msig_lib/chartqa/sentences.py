@@ -98,7 +98,9 @@ def dpo(now: Any, recorded: Any, strengths: Sequence[float]) -> str:
             "right traces as winners": Arm(winners="checked"),
             "lucky winners": Arm(winners="lucky"),
         }
-        rows = {f"DPO on outcomes ({own['pure']:.0%} of the winners are right traces)": Arm(), **controls}
+        known = np.isfinite(own["pure"])
+        pure = f" ({own['pure']:.0%} of the winners are right traces)" if known else ""
+        rows = {f"DPO on outcomes{pure}": Arm(), **controls}
         told = found.loc[[arm for arm in rows.values() if arm in found.index]]
         told.index = [name for name, arm in rows.items() if arm in found.index]
         parts.append(f"From {before_dpo(now, recorded, strength):.1%} right:\n\n{_list(told)}")
@@ -177,12 +179,13 @@ def filtering(now: Any, recorded: Any = None) -> str:
     rule, random = "teacher agrees", "as many at random"
     bad, lost = at.get((rule, "bad that are dropped")), at.get((rule, "good that are kept"))
     teacher = intervals(now, "teacher_accuracy", recorded)
-    if bad is None or lost is None or not len(teacher):
-        return "The filter dropped nothing."
+    dropped = at.get((rule, "dropped that are bad"))
+    if bad is None or lost is None or dropped is None or not len(teacher):
+        return "The filter dropped nothing, or no annotation was wrong."
     return (
         f"A teacher that is right in {teacher['value'].iloc[0]:.1%} of the questions drops **{bad:.0%}** of the wrong "
         f"annotations (at random: {at.get((random, 'bad that are dropped'), float('nan')):.0%}) and loses "
-        f"**{1 - lost:.0%}** of the right ones; of what it drops, {at[rule, 'dropped that are bad']:.0%} are wrong."
+        f"**{1 - lost:.0%}** of the right ones; of what it drops, {dropped:.0%} are wrong."
     )
 
 
@@ -202,7 +205,12 @@ def taken_away(now: Any, recorded: Any, strengths: Sequence[float], end: float) 
         own, none = found.loc["self-written"], found.loc["no traces"]
         out.append(
             f"Its own accepted traces gave the student {_told(own, 'gain')}, training longer without them "
-            f"{_told(none, 'gain')}; {own['wrong']:.0%} of the accepted traces had a wrong step."
+            f"{_told(none, 'gain')}"
+            + (
+                f"; {own['wrong']:.0%} of the accepted traces had a wrong step."
+                if np.isfinite(own["wrong"])
+                else "."
+            )
         )
     by_n = intervals(now, "verified", recorded, strength=end)
     if len(by_n):

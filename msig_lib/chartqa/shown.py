@@ -12,7 +12,7 @@ from msig_lib.chartqa.questions import Question
 from msig_lib.chartqa.study import RFT_ARMS
 from msig_lib.chartqa.study_pairs import CONTROLS, Arm, Preferred, Verified, name_of
 from msig_lib.preference.dpo import pad, token_rewards
-from msig_lib.stats.measured import differences, intervals
+from msig_lib.stats.measured import RECORDED, differences, intervals
 
 MIXES = {
     "format": "① format only", "direct": "② answers", "cot": "③ traces", "both": "④ answers and traces",
@@ -67,17 +67,19 @@ def rft_gains(now: Any, recorded: Any = None, start: str = "direct") -> pd.DataF
 def rft_table(now: Any, recorded: Any = None, start: str = "direct") -> pd.DataFrame:
     """Return a row for the student before and after each arm: accuracies, the gain, accepted traces, wrong ones."""
     accuracy = intervals(now, "accuracy", recorded, share=True, study="rft", start=start)
+    if not len(accuracy):
+        return pd.DataFrame()
     accepted = intervals(now, "accepted", recorded, study="rft", start=start)
     number = dict(zip(accepted["model"], accepted["value"])) if len(accepted) else {}
     gains = rft_gains(now, recorded, start).set_index("model")
     rows = {}
     for model in ["before", *RFT_ARMS]:
         of = accuracy[accuracy["model"] == model].set_index("form")
-        if not len(of):
+        if set(of.index) != set(FORMS):
             continue
         arm = gains.loc[model] if model in gains.index else None
         rows[model] = {
-            **{FORMS[form]: f"{of.loc[form, 'value']:.3f}" for form in FORMS},
+            **{FORMS[f]: f"{of.loc[f, 'value']:.3f}{'†' * (of.loc[f, 'origin'] == RECORDED)}" for f in FORMS},
             "gain, points": "" if arm is None else points(arm["gain"], arm["lo"], arm["hi"]),
             "accepted": f"{number[model]:,.0f}" if model in number else "",
             "with a wrong step": f"{arm['wrong']:.0%}"
@@ -141,9 +143,13 @@ def dpo_table(now: Any, recorded: Any, strengths: Sequence[float]) -> pd.DataFra
     columns, pure = {}, {}
     for strength in strengths:
         found = dpo_gains(now, recorded, strength)
-        mark = ["†" * (origin == "recorded") for origin in found["origin"]]
+        mark = ["†" * (origin == RECORDED) for origin in found["origin"]]
         texts = [points(r.value, r.lo, r.hi) + m for r, m in zip(found.itertuples(), mark)]
-        name = f"from {before_dpo(now, recorded, strength):.1%}"
+        before = before_dpo(now, recorded, strength)
+        if not np.isfinite(before):
+            continue
+        who = f"④ {strength:.0%}" if strength else "②"
+        name = f"{who}, from {before:.1%}"
         columns[name] = dict(zip(map(name_of, found.index), texts))
         pure[f"right traces win, {name}"] = {
             name_of(arm): f"{value:.0%}" for arm, value in found["pure"].items() if np.isfinite(value)
@@ -173,7 +179,7 @@ def truncation_frame(now: Any, recorded: Any, strength: float) -> pd.DataFrame:
         for arm, row in found.iterrows()
         if arm == Arm(limit=arm.limit)
     ]
-    return pd.DataFrame(rows).sort_values("limit", ignore_index=True)
+    return pd.DataFrame(rows, columns=["limit", "value", "lo", "hi"]).sort_values("limit", ignore_index=True)
 
 
 def training_frame(preferred: Mapping[tuple[float, int], Sequence[Preferred]]) -> pd.DataFrame:
@@ -262,7 +268,7 @@ def real_sample() -> pd.DataFrame | None:
     questions = real.load().questions
     for source in dict.fromkeys(q.source for q in questions):
         answers = [q.answer for q in questions if q.source == source]
-        years = [a for a in answers if a.isdigit() and 1900 <= int(a) <= 2100]
+        years = [a for a in answers if a.isdecimal() and 1900 <= int(a) <= 2100]
         forgiven = [relaxed_match(str(int(a) + 20), a) for a in years]
         rows[source] = {
             "questions": len(answers),

@@ -227,7 +227,12 @@ def rft_log(start="direct", arms=tuple(RFT_ARMS), lift=0.0):
     for k, model in enumerate(["before", *arms]):
         for form, share in (("direct", 0.2), ("cot", 0.3)):
             add(
-                log, share + 0.1 * k + lift * (model != "before"), study="rft", start=start, model=model, form=form
+                log,
+                share + 0.1 * k + lift * (model != "before"),
+                study="rft",
+                start=start,
+                model=model,
+                form=form,
             )
     for model, wrong in (("self-written", 0.25), ("any answer", 0.7), ("checked", 0.0)):
         for seed in SEEDS:
@@ -290,7 +295,7 @@ def test_students_of_other_mixes_and_earlier_runs_are_told_apart():
 
 
 ARMS = [Arm(), *CONTROLS, Arm(winners="checked"), Arm(winners="lucky"), Arm(limit=8), Arm(limit=4)]
-GAINS = [0.1, 0.05, -0.1, 0.2, 0.15, 0.0, 0.25]
+GAINS = [0.1, 0.05, -0.1, 0.2, 0.15, -0.05, 0.25]
 
 
 def dpo_rows(log, strength, before=0.5, arms=ARMS, gains=GAINS):
@@ -352,7 +357,7 @@ def test_winners_that_were_not_recorded_are_unknown():
     log.rows = [row for row in log.rows if row.metric != "winner_right"]
     found = shown.dpo_gains(log, None, 1.0)
     assert np.isnan(found["pure"].iloc[0]) and found["value"].iloc[0] == pytest.approx(0.1)
-    assert list(shown.dpo_table(log, None, [1.0]).columns[:1]) == ["from 50.0%"]
+    assert list(shown.dpo_table(log, None, [1.0]).columns[:1]) == ["④ 100%, from 50.0%"]
 
 
 def test_accuracy_before_dpo_is_that_of_reasoned_answers(log):
@@ -370,26 +375,26 @@ def test_the_table_of_arms_marks_what_an_earlier_run_measured():
     gains = shown.dpo_gains(now, earlier, 1.0)
     assert gains["origin"].tolist() == ["this run", "this run", "recorded"]
     assert gains["value"].tolist() == pytest.approx([0.1, 0.05, 0.25])
-    own = table["from 50.0%"]
+    own = table["④ 100%, from 50.0%"]
     assert own.index.tolist() == ["DPO", "winners only", "DPO, cut to 8"]
     for (name, text), row in zip(own.items(), gains.itertuples()):
         assert text == shown.points(row.value, row.lo, row.hi) + "†" * (name == "DPO, cut to 8")
-    assert table["right traces win, from 50.0%"].tolist() == ["20%", "30%", "20%"]
-    assert not shown.dpo_table(now, None, [1.0])["from 50.0%"].str.contains("†").any()
+    assert table["right traces win, ④ 100%, from 50.0%"].tolist() == ["20%", "30%", "20%"]
+    assert not shown.dpo_table(now, None, [1.0])["④ 100%, from 50.0%"].str.contains("†").any()
 
 
 def test_the_table_of_arms_has_columns_for_each_strength_and_gaps_for_arms_not_trained(log):
     table = shown.dpo_table(log, None, [0.25, 1.0])
     assert table.columns.tolist() == [
-        "from 20.0%",
-        "from 50.0%",
-        "right traces win, from 20.0%",
-        "right traces win, from 50.0%",
+        "④ 25%, from 20.0%",
+        "④ 100%, from 50.0%",
+        "right traces win, ④ 25%, from 20.0%",
+        "right traces win, ④ 100%, from 50.0%",
     ]
     assert set(table.index) == {name_of(arm) for arm in ARMS}
     assert (table.loc["DPO, cut to 8"] == "").tolist() == [True, False, True, False]
-    assert table.loc["winners only", "from 20.0%"].startswith("+5.0 [")
-    assert table.loc["DPO, shuffled pairs", "from 50.0%"].startswith("-10.0 [")
+    assert table.loc["winners only", "④ 25%, from 20.0%"].startswith("+5.0 [")
+    assert table.loc["DPO, shuffled pairs", "④ 100%, from 50.0%"].startswith("-10.0 [")
 
 
 def test_the_map_has_what_differs_in_winners_alone_and_the_controls_apart(log):
@@ -414,7 +419,7 @@ def test_the_map_has_what_differs_in_winners_alone_and_the_controls_apart(log):
 def test_cuts_are_sorted_and_no_cut_is_zero(log):
     found = shown.truncation_frame(log, None, 1.0)
     assert found["limit"].tolist() == [0, 4, 8] and found.index.tolist() == [0, 1, 2]
-    assert found["value"].tolist() == pytest.approx([0.1, 0.25, 0.0])
+    assert found["value"].tolist() == pytest.approx([0.1, 0.25, -0.05])
     gains = shown.dpo_gains(log, None, 1.0)
     assert found["lo"].tolist() == [gains.loc[Arm(limit=cut), "lo"] for cut in (None, 4, 8)]
     assert found["hi"].tolist() == [gains.loc[Arm(limit=cut), "hi"] for cut in (None, 4, 8)]
