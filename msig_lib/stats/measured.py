@@ -124,7 +124,9 @@ def differences(
             (of_a, x), (of_b, y) = results.matrix(metric, **a), results.matrix(metric, **b)
             seeds = [seed for seed in of_a if seed in of_b] if len(of_b) > 1 else of_a
             if not seeds:
-                raise ValueError(f"{name}: a was measured with seeds {of_a} and b with {of_b}: nothing to pair")
+                raise ValueError(
+                    f"{name}: a was measured with seeds {of_a} and b with {of_b}: nothing to pair"
+                )
             x = x[[of_a.index(seed) for seed in seeds]]
             y = y[[of_b.index(seed) for seed in seeds]] if len(of_b) > 1 else y
             interval = paired_interval(x, y, rng=np.random.default_rng(0))
