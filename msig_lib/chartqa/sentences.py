@@ -197,9 +197,12 @@ def taken_away(now: Any, recorded: Any, strengths: Sequence[float], end: float) 
         found = found.loc[[arm for arm in found.index if arm.objective == "dpo" and not arm.shuffled]]
         told = [verdict(row["value"], row["lo"], row["hi"]) for _, row in found.iterrows()]
         arms, gains, losses = arms + len(told), gains + told.count("a gain"), losses + told.count("a loss")
-    out = [
-        f"Of {arms} ways to train on pairs, **{gains}** made reasoned answers better beyond doubt, {losses} worse."
-    ]
+    out = []
+    if arms:
+        out.append(
+            f"Ways to train on pairs that were tried, over all students: {arms}. Reasoned answers became better by a "
+            f"point or more, interval and all, in **{gains}** of them, and worse in {losses}."
+        )
     found = rft_gains(now, recorded).set_index("model")
     if {"self-written", "no traces"} <= set(found.index):
         own, none = found.loc["self-written"], found.loc["no traces"]

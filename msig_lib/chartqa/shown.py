@@ -81,7 +81,9 @@ def rft_table(now: Any, recorded: Any = None, start: str = "direct") -> pd.DataF
         rows[model] = {
             **{FORMS[f]: f"{of.loc[f, 'value']:.3f}{'†' * (of.loc[f, 'origin'] == RECORDED)}" for f in FORMS},
             "gain, points": "" if arm is None else points(arm["gain"], arm["lo"], arm["hi"]),
-            "accepted": f"{number[model]:,.0f}" if model in number else "",
+            "accepted": (f"{number[model]:,.0f}" if number[model] else "none here")
+            if model in number
+            else "",
             "with a wrong step": f"{arm['wrong']:.0%}"
             if arm is not None and np.isfinite(arm["wrong"])
             else "",
