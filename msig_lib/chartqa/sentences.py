@@ -248,7 +248,7 @@ def _tokens_html(judged: Verified, row: int) -> str:
         mark = "text-decoration:underline wavy" if place == wrong else ""
         cells.append(
             f'<span style="display:inline-block;text-align:center;margin:0 .3em;{mark}">{escape(word)}'
-            f"<br><small>{value:+.2g}</small></span>"
+            f"<br><small>{1000 * value:+.1f}</small></span>"
         )
     return "".join(cells)
 
