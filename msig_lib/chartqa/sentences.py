@@ -21,7 +21,7 @@ from msig_lib.chartqa.shown import (
 )  # fmt: skip
 from msig_lib.chartqa.study import Plan, world
 from msig_lib.chartqa.study_pairs import CONTROLS, Arm, Verified
-from msig_lib.stats.measured import differences, intervals
+from msig_lib.stats.measured import RECORDED, differences, intervals
 
 
 def verdict(value: float, lo: float, hi: float, smallest: float = 0.01) -> str:
@@ -38,9 +38,9 @@ def verdict(value: float, lo: float, hi: float, smallest: float = 0.01) -> str:
 
 
 def _told(row: Any, value: str = "value") -> str:
-    return (
-        f"**{points(row[value], row['lo'], row['hi'])}** points ({verdict(row[value], row['lo'], row['hi'])})"
-    )
+    mark = "†" * (row["origin"] == RECORDED)
+    of = verdict(row[value], row["lo"], row["hi"])
+    return f"**{points(row[value], row['lo'], row['hi'])}**{mark} points ({of})"
 
 
 def mixes(now: Any, recorded: Any, end: float) -> str:

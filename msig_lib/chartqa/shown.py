@@ -160,10 +160,14 @@ def dpo_table(now: Any, recorded: Any, strengths: Sequence[float]) -> pd.DataFra
 
 
 def gain_map(now: Any, recorded: Any, strengths: Sequence[float]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the frames of the chapter's figure: gains of DPO by winners, and of the two controls."""
+    """Return the frames of the chapter's figure: gains of DPO by winners, and of the two controls.
+
+    A student's points all come from this run or all from the record, whose charts may be others.
+    """
     gains, controls = [], []
     for strength in strengths:
-        found, before = dpo_gains(now, recorded, strength), before_dpo(now, recorded, strength)
+        source = None if np.isfinite(before_dpo(now, None, strength)) else recorded
+        found, before = dpo_gains(now, source, strength), before_dpo(now, source, strength)
         for arm, row in found.iterrows():
             shared = {"strength_accuracy": before, "value": row["value"], "lo": row["lo"], "hi": row["hi"]}
             if arm in CONTROLS:

@@ -460,3 +460,11 @@ def test_dpo_and_rejection_sampling_are_compared_on_the_student_of_both_mixes(lo
     assert all(shown.has(both, factors) for factors in asked.values())
     assert [shown.has(log, factors) for factors in asked.values()] == [False, True, False]
     assert not shown.has(both, shown.rft_and_dpo(0.5)["DPO"])
+
+
+def test_a_student_s_points_of_the_figure_come_from_one_run():
+    arms = {Arm(): 0.1, Arm(winners="checked"): 0.2}
+    now, record = dpo_rows(Log(), 1.0, arms=[Arm()]), dpo_rows(Log(), 1.0, arms=arms)
+    live, _ = shown.gain_map(now, record, [1.0])
+    assert live["winners"].tolist() == ["outcome"]  # the record's right traces are of other charts
+    assert set(shown.gain_map(Log(), record, [1.0])[0]["winners"]) == {"outcome", "checked"}
