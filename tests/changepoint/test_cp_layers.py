@@ -220,6 +220,26 @@ def test_graph_head_equals_loops():
             torch.testing.assert_close(found[r, e], head.out.weight @ second + head.out.bias)
 
 
+def test_normalised_logits_neither_drift_together_nor_depend_on_the_batch_once_trained():
+    head, h = layers.GraphHead(4, norm=True).double(), draw(6, 5, 4)
+    plain = layers.GraphHead(4).double()
+    plain.load_state_dict(head.state_dict(), strict=False)
+    with torch.no_grad():
+        head.norm.weight.copy_(torch.tensor([2.0, 0.5]))
+        plain.out.bias.zero_()
+    read = plain(h)
+    mean, var = read.mean((0, 1)), read.var((0, 1), unbiased=False)
+    expected = (read - mean) / (var + 1e-5).sqrt() * head.norm.weight + head.out.bias
+    torch.testing.assert_close(head(h), expected)
+    with torch.no_grad():  # what drives every pair to the same side: a shift of what is read
+        head.second.bias += 5.0
+    torch.testing.assert_close(head(h).mean((0, 1)), head.out.bias)
+    head(h).sum().backward()
+    assert all(p.grad is not None for p in head.parameters())
+    head.eval()
+    torch.testing.assert_close(head(h)[:2], head(h[:2]))
+
+
 def test_linear_head_is_equation_4_8_and_cannot_express_every_graph():
     head, h = layers.LinearHead(4).double(), draw(3, 4, 4)
     found = head(h)

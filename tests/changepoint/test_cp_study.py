@@ -126,6 +126,18 @@ def test_the_decoder_remembers_where_one_frame_does_not_tell_how_a_particle_move
         assert hash(Job("cord_gnn_rnn", 0, view, study.recipe(view, 3)))
 
 
+def test_every_encoder_has_a_learning_rate_of_its_own():
+    assert list(study.LEARNING_RATES) == list(study.CORD)
+    rates = {
+        method: dict(study.recipe(View(), 2, method))["train_settings"].learning_rate for method in study.CORD
+    }
+    assert rates == study.LEARNING_RATES
+    assert study.recipe(View(), 2) == study.recipe(View(), 2, "cord_gnn_rnn")
+    assert rates["cord_gnn_rnn"] == TrainSettings().learning_rate
+    with pytest.raises(ValueError, match="'rnn' has no recipe"):
+        study.recipe(View(), 2, "rnn")
+
+
 def test_every_learner_and_peer_has_a_name():
     assert {*study.CORD, *study.DEEP, *study.PEERS, *study.SHOWN, *study.THESIS} <= set(study.NAMES)
     detectors = set(free.families(True, True, WORLD.part("train", seed=0)))
