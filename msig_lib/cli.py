@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msig_lib import cli_claims, cli_data, cli_label
+from msig_lib import cli_claims, cli_data, cli_label, cli_mine
 from msig_lib.errors import MsigError, message
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ app = Msig(
 runs_app = _sub("Cached runs: list, prune.")
 app.command()(cli_claims.claims)
 app.command()(cli_label.label)
+app.command()(cli_mine.mine)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(runs_app, name="runs")
 

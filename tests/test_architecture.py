@@ -14,7 +14,7 @@ PACKAGE = ROOT / "msig_lib"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 METHODS = {"xmtc", "zeroshot", "changepoint", "mining", "videoqa", "chartqa", "theory"}
-BASE = {"errors", "project", "cachedir"}
+BASE = {"errors", "project", "cachedir", "tiers"}
 # What each room may import of the others; every room may import BASE.
 SHARED = {"lm", "preference", "datasets", "stats", "display"}
 ALLOWED = {
@@ -27,8 +27,9 @@ ALLOWED = {
     "runs": {"datasets"},
     "claims": {"stats", "runs", "datasets"},
     "site": {"runs", "claims", "datasets", "display", "stats"},
-    "cli": {"cli", "cli_data", "cli_claims", "cli_doctor", "cli_label", "runs", "claims", "site", "datasets"},
+    "cli": {"cli", "cli_data", "cli_claims", "cli_doctor", "cli_label", "cli_mine", "runs", "claims", "site", "datasets"},
     "cli_label": {"zeroshot", "lm"},  # a method for the user's own data, loaded when it is called
+    "cli_mine": {"mining", "lm"},  # so is this
 }
 MAX_LINES, MAX_CELL = 400, 25
 UNSAFE = {"torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load"}

@@ -1,0 +1,338 @@
+"""The study of chapter 5, section by section: each takes weights and a seed, and returns findings and measurements.
+
+encyclopedia -> base -> seed data -> miner -> mined pairs -> chatbots (table 5.1) -> what they know
+
+Every section is a function of picklable arguments, so that seeds run side by side in processes; the world is made
+anew in each of them from its seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from msig_lib.lm.decoder import build_decoder
+from msig_lib.lm.local import LocalModel
+from msig_lib.lm.training import TrainSettings
+from msig_lib.mining import evaluate, quality
+from msig_lib.mining.data import Encyclopedia, Passage, WorldSettings, fresh_passages, make_world, reworded
+from msig_lib.mining.documents import Mined, Teacher
+from msig_lib.mining.grades import normalised
+from msig_lib.mining.judges import OracleJudge
+from msig_lib.mining.model import fine_tune
+from msig_lib.mining.questions import Question, conversations, draw_question, draw_test_questions
+from msig_lib.mining.signal import OracleTeacher, TemplateTeacher, agree, seed_instances
+from msig_lib.mining.train import (
+    EVERY_TOPIC,
+    FULL,
+    BaseSettings,
+    ChatSettings,
+    chat_prompt,
+    conversation_examples,
+    in_full,
+    pairs_of,
+    text_examples,
+    tokenizer,
+    train_base,
+    train_chatbot,
+)
+from msig_lib.mining.words import DOMAIN, GENERAL, KIND, RELATIONS
+
+State = dict[str, np.ndarray]
+WORLD_SEED = 1  # ours: one encyclopedia for all seeds, which draw the training; settings were chosen on that of 0
+TOPICS = tuple(topic.name for topic in DOMAIN)
+
+
+@dataclass(frozen=True)
+class Seeding:
+    """What a miner learns from: `n` seed instances by the oracle.
+
+    `error`: share of wrong answers among them; `nouns`: how many of the relations they have, the others are unseen.
+    """
+
+    analysis: bool = True
+    n: int = 2400  # prototype: thesis 5.3.1 has 600 for a pretrained model
+    error: float = 0.0
+    nouns: int = len(RELATIONS)
+
+    @property
+    def factors(self) -> dict[str, Any]:
+        """The names and values by which measurements of such a miner are found."""
+        return {"analysis": self.analysis, "seeds": self.n, "error": self.error, "nouns": self.nouns}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What a chatbot learns from, beside conversations (5.6.1); every kind is drawn equally often.
+
+    `passages`: 0, or each in so many wordings (1: as it stands); `qa`: mined pairs; `aug`: their answers as text.
+    """
+
+    passages: int = 0
+    qa: bool = False
+    aug: bool = False
+
+
+ARMS = {
+    "conversations": Arm(),
+    "+ passages": Arm(passages=1),
+    "+ QA": Arm(passages=1, qa=True),
+    "+ augmented": Arm(passages=1, qa=True, aug=True),
+}
+"""The rows of table 5.1."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of everything; seeds of the runs are not part of it."""
+
+    world: WorldSettings = field(default_factory=WorldSettings)
+    base: BaseSettings = field(default_factory=BaseSettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
+    miner: TrainSettings = field(
+        default_factory=lambda: TrainSettings(300, 16, 3e-3)
+    )  # ours: on development passages
+    conversations: int = 6_000
+    questions: int = 50  # of each topic; thesis 5.5.2: about 30
+    dev: int = 200
+
+    def questions_of(self, topic: str) -> list[Question]:
+        """Return the test questions about a topic."""
+        return draw_test_questions(world(self).passages[topic], self.questions, seed=WORLD_SEED)
+
+    def dev_questions(self) -> list[Question]:
+        """Return questions in the words of tests about the entities of the conversations."""
+        known = [passage for topic in world(self).known.values() for passage in topic]
+        return draw_test_questions(known, self.dev, seed=1)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row for the log: `log.add(metric, values, seed=seed, **factors)`."""
+
+    metric: str
+    values: Any
+    seed: int
+    factors: dict[str, Any]
+
+
+def record(log: Any, found: Iterable[Measured]) -> None:
+    """Add measurements to a log of results; what was measured of nothing (all NaN) is left out."""
+    for one in found:
+        if np.isfinite(one.values).any():
+            log.add(one.metric, one.values, seed=one.seed, **one.factors)
+
+
+def world(plan: Plan) -> Encyclopedia:
+    """Return the encyclopedia of a plan."""
+    return _world(plan.world)
+
+
+@lru_cache(maxsize=2)
+def _world(settings: WorldSettings) -> Encyclopedia:
+    return make_world(settings, seed=WORLD_SEED)
+
+
+def base(plan: Plan, seed: int) -> State:
+    """Return the weights of a decoder that can read, but has not read of the entities of the world."""
+    model, _ = train_base(world(plan), plan.base, seed=seed)
+    return {name: value.detach().numpy().copy() for name, value in model.model.state_dict().items()}
+
+
+def decoder(plan: Plan, state: Mapping[str, np.ndarray]) -> LocalModel:
+    """Return a decoder with these weights."""
+    import torch
+
+    of = tokenizer()
+    model = build_decoder(of, seed=0, width=plan.base.width, layers=plan.base.layers, heads=plan.base.heads)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    return LocalModel.of(model, of, name="encyclopedia decoder")
+
+
+def abilities(plan: Plan, state: State) -> dict[str, float]:
+    """Return the shares of right answers on fresh passages: questions answered, sentences said in full."""
+    rng = np.random.default_rng([WORLD_SEED, 13])
+    passages = list(fresh_passages(world(plan), plan.dev, seed=987_654, topics=EVERY_TOPIC, mixed=True))
+    drawn = [draw_question(passage, rng, both=0.0) for passage in passages]
+    told = [[one for one in passage.sentences if one.needs_context and one.facts] for passage in passages]
+    told = [own[int(rng.integers(len(own)))] if own else None for own in told]
+    model = decoder(plan, state)
+    asked = {
+        "answer from a passage": [(one.text, one.facts) for one in drawn],
+        "say a sentence in full": [(f"{FULL} {one.text}", one.facts) if one else None for one in told],
+    }
+    out = {}
+    for ability, turns in asked.items():
+        rows = [(passage, *turn) for passage, turn in zip(passages, turns) if turn]
+        prompts = [f"Document: {passage.document.text}\n{chat_prompt(text)}" for passage, text, _ in rows]
+        said = [found[0].text for found in model.complete(prompts, sampling=evaluate.ANSWERING, seed=0)]
+        wanted = [Question("", in_full(facts), "one", "", tuple(facts)) for _, _, facts in rows]
+        out[ability] = float(evaluate.right(wanted, said).mean())
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A miner's (or a teacher's) findings on every sentence of the domain, and measurements of them."""
+
+    miner: str
+    seed: int
+    findings: list[Mined]
+    measured: list[Measured]
+    seconds: float = 0.0
+
+    def of(self, topic: str | None = None) -> list[Mined]:
+        """Return the findings on one topic."""
+        return [one for one in self.findings if topic is None or one.document.startswith(f"{topic}/")]
+
+
+def asked_by(plan: Plan, who: str, seed: int, *, error: float = 0.0) -> Found:
+    """Return what the "oracle" or the "template" says about every sentence of the domain."""
+    teacher: Teacher = TemplateTeacher()
+    if who == "oracle":
+        teacher = OracleTeacher(world(plan).domain, error_rate=error)
+    findings = ask_all(teacher, world(plan).domain, seed=seed)
+    return Found(who, seed, findings, judged(plan, findings, seed, miner=who, error=error))
+
+
+def agreed(plan: Plan, error: float, seed: int) -> Found:
+    """Return what an oracle with errors says twice the same about, and refuses the rest: filtering by agreement."""
+    first, second = (asked_by(plan, "oracle", draw, error=error) for draw in (seed, 1000 + seed))
+    same = agree(first.findings, second.findings)
+    kept = [one for one, keep in zip(first.findings, same) if keep and one.kept]
+    findings = [*kept, *(one for one in first.findings if not one.kept)]
+    return Found("agreed", seed, findings, judged(plan, findings, seed, miner="agreed", error=error))
+
+
+def mined_by(plan: Plan, state: State, seeding: Seeding, seed: int) -> Found:
+    """Fine-tune a miner on the oracle's seed data and let it mine the domain, whose topics the seed data has not."""
+    nouns = tuple(np.random.default_rng([seed, 14]).permutation(list(RELATIONS))[: seeding.nouns].tolist())
+    passages = list(
+        fresh_passages(world(plan), seeding.n, seed=20_000 + seed, topics=GENERAL, mixed=True, nouns=nouns)
+    )
+    teacher = OracleTeacher(passages, analysis=seeding.analysis, error_rate=seeding.error)
+    instances = seed_instances(teacher, [one.document for one in passages], seeding.n, seed)
+    miner, run = fine_tune(
+        decoder(plan, state), instances, analysis=seeding.analysis, settings=plan.miner, seed=seed
+    )
+    findings = ask_all(miner, world(plan).domain, seed=seed)
+    named = {"miner": "miner", **seeding.factors}
+    found = judged(plan, findings, seed, **named)
+    if seeding.nouns < len(RELATIONS):
+        found += _by_noun(plan, findings, set(nouns), seed, named)
+    return Found("miner", seed, findings, found, run.seconds)
+
+
+def ask_all(teacher: Teacher, passages: Sequence[Passage], *, seed: int) -> list[Mined]:
+    """Return a finding on every sentence of every passage."""
+    items = [(one.document, i) for one in passages for i in range(len(one.sentences))]
+    return teacher.ask(items, seed=seed)
+
+
+def judged(plan: Plan, findings: Sequence[Mined], seed: int, **factors: Any) -> list[Measured]:
+    """Return a miner's quality: a share of its sentences or pairs a row, and pairs found by sentence worth asking."""
+    frame = quality.miner_quality(findings, world(plan).by_id())
+    shares = {name: value for name, value in quality.summary(frame).items() if not name.endswith("_of")}
+    found = frame.loc[frame["should_keep"], "pair_right"].to_numpy(float)
+    shares.pop("found")
+    return [
+        Measured("found", found, seed, factors),
+        *(Measured("mined", value, seed, {**factors, "share": name}) for name, value in shares.items()),
+    ]
+
+
+def _by_noun(plan: Plan, findings: list[Mined], seen: set[str], seed: int, named: dict) -> list[Measured]:
+    """Return pairs found by whether the miner's seed data had the sentence's relations."""
+    frame = quality.miner_quality(findings, world(plan).by_id())
+    sentences = [world(plan).by_id()[one.document].sentences[one.sentence] for one in findings]
+    out = []
+    for known in (True, False):
+        rows = [
+            k
+            for k, one in enumerate(sentences)
+            if not one.fails
+            and all((fact.relation in seen) == known for fact in one.facts if fact.relation != KIND)
+        ]
+        values = frame["pair_right"].to_numpy(float)[rows]
+        out.append(Measured("found_by_noun", values, seed, {**named, "seen": known}))
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Chatbot:
+    """A chatbot's answers to the test questions by topic, and to development questions; and measurements."""
+
+    arm: str
+    seed: int
+    answers: dict[str, list[str]]
+    dev: list[str]
+    measured: list[Measured]
+    seconds: float
+
+
+def chat(
+    plan: Plan,
+    state: State,
+    name: str,
+    arm: Arm,
+    findings: Sequence[Mined],
+    seed: int,
+    source: str = "miner",
+    error: float = 0.0,
+) -> Chatbot:
+    """Train a chatbot for all topics on one arm's texts and test it.
+
+    `findings` are where its pairs come from; `source` and the teacher's `error` say whose they are.
+    """
+    start, here = decoder(plan, state), world(plan)
+    of = start.tokenizer
+    others = [passage for topic in here.known.values() for passage in topic]
+    talks = conversations(others, plan.conversations, seed=seed)
+    kinds = {"conversations": conversation_examples(of, [(one.text, one.reference) for one in talks])}
+    if arm.passages:
+        texts = [one for passage in here.domain for one in _worded(passage, arm.passages, seed)]
+        kinds["passages"] = text_examples(of, texts)
+    if arm.qa:
+        kinds["qa"] = conversation_examples(of, pairs_of(findings))
+    if arm.aug:
+        kinds["aug"] = text_examples(of, [answer for _, answer in pairs_of(findings)])
+    model, run = train_chatbot(start, kinds, plan.chat, seed=seed)
+    named = {"arm": name, "wordings": arm.passages, "source": source, "error": error}
+    answers, found = tested(plan, model, seed, **named)
+    found.append(Measured("tokens", float(run.tokens), seed, named))
+    dev = evaluate.answer(model, plan.dev_questions())
+    return Chatbot(name, seed, answers, dev, found, run.seconds)
+
+
+def tested(
+    plan: Plan, model: LocalModel, seed: int, **factors: Any
+) -> tuple[dict[str, list[str]], list[Measured]]:
+    """Return answers by topic; with scores, accuracy by kind of question, facts known, and facts recited."""
+    judge, answers, found = OracleJudge(), {}, []
+    scores, kinds = {}, []
+    for topic in TOPICS:
+        questions = plan.questions_of(topic)
+        answers[topic] = evaluate.answer(model, questions)
+        scores[topic] = judge.judge(questions, answers[topic]).scores
+        kinds += [one.kind for one in questions]
+    every = np.concatenate(list(scores.values()))
+    for topic, of in {**scores, "all": every}.items():
+        found.append(Measured("score", normalised(of), seed, {**factors, "topic": topic}))
+    for kind in dict.fromkeys(kinds):
+        rows = np.array(kinds) == kind
+        found.append(Measured("accuracy", (every[rows] == 5).astype(float), seed, {**factors, "kind": kind}))
+    domain = world(plan).domain
+    known = evaluate.known(model, [fact for passage in domain for fact in passage.facts])
+    found.append(Measured("known", known.astype(float), seed, factors))
+    found.append(Measured("recited", evaluate.recited(model, domain).astype(float), seed, factors))
+    return answers, found
+
+
+def _worded(passage: Passage, n: int, seed: int) -> list[str]:
+    """Return a passage as it stands and in n - 1 other wordings."""
+    others = reworded(passage, n - 1, seed=seed, settings=None) if n > 1 else []
+    return [one.document.text for one in (passage, *others)]

@@ -1,0 +1,189 @@
+"""How the decoder of chapter 5 learns: a base that can read, and chatbots from mixtures of texts (thesis 5.6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from string import Formatter
+
+import numpy as np
+from transformers import PreTrainedTokenizerFast
+
+from msig_lib.lm.decoder import build_decoder, build_tokenizer
+from msig_lib.lm.local import LocalModel
+from msig_lib.lm.scoring import Example, prompt_example, text_example
+from msig_lib.lm.training import Trained, TrainSettings, train
+from msig_lib.mining import prompts, wording, words
+from msig_lib.mining.data import Encyclopedia, Passage, fresh_passages
+from msig_lib.mining.documents import CRITERIA, Document, Mined
+from msig_lib.mining.questions import draw_question
+from msig_lib.mining.wording import Fact, say
+
+COPY, FULL = "Copy:", "In full:"
+EVERY_TOPIC = (*words.DOMAIN, *words.GENERAL)
+
+
+@dataclass(frozen=True)
+class BaseSettings:
+    """How the base is made: what a pretrained model would bring along."""
+
+    width: int = 64  # ours: learns more a CPU second than 96
+    layers: int = 3  # prototype
+    heads: int = 2  # ours: with four, copying of names took half as many steps again
+    copy_steps: int = 350  # of 64 rows of random words; ours: without them names are hardly ever copied
+    copy_rate: float = 4e-3
+    steps: int = 1000  # of `batch` passages with questions; ours: quick tier
+    batch: int = 8  # ours: more, smaller steps were better at equal tokens
+    learning_rate: float = 8e-3  # ours: of 3e-3 .. 8e-3 on development passages
+    turns: tuple[int, int] = (5, 1)  # of each passage: sentences to say in full, questions to answer
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """How a chatbot is trained: all with as many tokens."""
+
+    tokens: float = 5e5  # prototype: 8e5
+    batch: int = 16
+    learning_rate: float = 6e-3  # ours: of 3e-3 .. 1e-2, and of batches of 8 to 32, on another encyclopedia
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Return the tokeniser of the encyclopedia: every word of its world, its prompts and what is written there."""
+    texts = [" ".join(words.NAMES), *(" ".join(values) for values in words.VALUES.values())]
+    texts += [f"{relation.noun} {relation.unit}" for relation in words.RELATIONS.values()]
+    texts += [topic.kind for topic in EVERY_TOPIC]
+    for name, value in vars(wording).items():
+        if name.isupper() and isinstance(value, (tuple, dict)):
+            texts += [
+                _without_fields(text) for text in (value.values() if isinstance(value, dict) else value)
+            ]
+    empty = Document("", "", ("",))
+    texts += [prompts.short_prompt(empty, 0), prompts.short_pair_prompt(empty, 0)]
+    texts += [f"Refused: {' '.join(CRITERIA)} this the it User: Bot: {COPY} {FULL}\n"]
+    texts += [
+        wording.findings([Fact("", words.KIND, "")]),
+        wording.question([Fact("", words.KIND, "")], _any()),
+    ]
+    return build_tokenizer(texts, lowercase=True)
+
+
+def chat_prompt(question: str) -> str:
+    """Return what a chatbot is asked with."""
+    return f"User: {question}\nBot:"
+
+
+def train_base(world: Encyclopedia, settings: BaseSettings, *, seed: int) -> tuple[LocalModel, Trained]:
+    """Return a decoder that copies, says a sentence without its passage, and answers from a passage; and its training.
+
+    All passages are about entities that are not in the world; their relations are drawn at random.
+    """
+    s, of = settings, tokenizer()
+    model = build_decoder(of, seed=seed, width=s.width, layers=s.layers, heads=s.heads)
+    how = TrainSettings(s.copy_steps, 64, s.copy_rate, final=1.0)
+    train(model, copies(of, 64 * s.copy_steps, seed=seed), how, seed=seed)
+    drawn = fresh_passages(world, s.steps * s.batch, seed=seed, topics=EVERY_TOPIC, mixed=True)
+    rng = np.random.default_rng([seed, 10])
+    examples = [reading(of, passage, s.turns, rng) for passage in drawn]
+    run = train(model, examples, TrainSettings(s.steps, s.batch, s.learning_rate), seed=seed)
+    return LocalModel.of(model, of, name="encyclopedia decoder"), run
+
+
+def copies(of: PreTrainedTokenizerFast, n: int, *, seed: int) -> list[Example]:
+    """Return n rows of 3 to 11 random words to repeat."""
+    rng = np.random.default_rng([seed, 11])
+    first, cue, line = (
+        len(of.all_special_ids),
+        of(COPY)["input_ids"],
+        of("\n", add_special_tokens=False)["input_ids"],
+    )
+    out = []
+    for size in rng.integers(3, 12, n):
+        row = rng.integers(first, len(of), size).tolist()
+        out.append(Example.of([*cue, *row, *line], [*row, of.eos_token_id]))
+    return out
+
+
+def reading(
+    of: PreTrainedTokenizerFast, passage: Passage, turns: tuple[int, int], rng: np.random.Generator
+) -> Example:
+    """Return a passage with turns about it: some of its sentences said in full, then questions; answers are targets."""
+    told = [one for one in passage.sentences if one.facts]
+    said = [told[k] for k in rng.permutation(len(told))[: turns[0]]]
+    asked = [(f"{FULL} {one.text}", in_full(one.facts)) for one in said]
+    for _ in range(turns[1]):
+        drawn = draw_question(passage, rng)
+        asked.append((drawn.text, drawn.reference))
+    ids = of(f"Document: {passage.document.text}\n")["input_ids"]
+    targets = [False] * len(ids)
+    for question, answer in asked:
+        question_ids = of(chat_prompt(question), add_special_tokens=False)["input_ids"]
+        answer_ids = [*of(answer, add_special_tokens=False)["input_ids"], of.eos_token_id]
+        ids += question_ids + answer_ids
+        targets += [False] * len(question_ids) + [True] * len(answer_ids)
+    return Example(tuple(ids), tuple(targets))
+
+
+def in_full(facts: Sequence[Fact]) -> str:
+    """Return in a sentence that stands alone what one states."""
+    if facts[0].relation == words.KIND:
+        return f"{facts[0].entity} is a {facts[0].value}."
+    templates = wording.SAID if len(facts) == 1 else wording.SAID_BOTH
+    return say(templates[0], **wording.parts_of(facts))
+
+
+def conversation_examples(of: PreTrainedTokenizerFast, pairs: Iterable[tuple[str, str]]) -> list[Example]:
+    """Return questions with their answers as a chatbot learns them: the answers are targets."""
+    return [prompt_example(of, chat_prompt(question), answer) for question, answer in pairs]
+
+
+def text_examples(of: PreTrainedTokenizerFast, texts: Iterable[str]) -> list[Example]:
+    """Return texts to learn word by word."""
+    return [text_example(of, text) for text in texts]
+
+
+def pairs_of(findings: Sequence[Mined]) -> list[tuple[str, str]]:
+    """Return the questions and answers of the findings that are kept."""
+    return [(one.question, one.answer) for one in findings if one.kept]
+
+
+def mix(kinds: Mapping[str, Sequence[Example]], tokens: float, *, seed: int) -> list[Example]:
+    """Return examples until they have `tokens` tokens, the kind of each drawn uniformly (thesis 5.6.1).
+
+    ValueError for a kind without examples.
+    """
+    empty = [kind for kind, examples in kinds.items() if not examples]
+    if empty or not kinds:
+        raise ValueError(f"there are no examples of {', '.join(empty) or 'any kind'} to mix")
+    rng = np.random.default_rng([seed, 12])
+    pools, out, count = list(kinds.values()), [], 0
+    while count < tokens:
+        pool = pools[int(rng.integers(len(pools)))]
+        out.append(pool[int(rng.integers(len(pool)))])
+        count += len(out[-1])
+    return out
+
+
+def train_chatbot(
+    base: LocalModel, kinds: Mapping[str, Sequence[Example]], settings: ChatSettings, *, seed: int
+) -> tuple[LocalModel, Trained]:
+    """Return a copy of `base` trained on a mixture of `kinds`, and its training."""
+    examples = mix(kinds, settings.tokens, seed=seed)
+    copy = build_decoder(
+        base.tokenizer,
+        seed=0,
+        width=base.model.config.hidden_size,
+        layers=base.model.config.num_hidden_layers,
+        heads=base.model.config.num_attention_heads,
+    )
+    copy.load_state_dict(base.model.state_dict())
+    how = TrainSettings(max(1, len(examples) // settings.batch), settings.batch, settings.learning_rate)
+    run = train(copy, examples, how, seed=seed)
+    return LocalModel.of(copy, base.tokenizer, name="chatbot"), run
+
+
+def _without_fields(template: str) -> str:
+    return " ".join(text for text, *_ in Formatter().parse(template))
+
+
+def _any() -> np.random.Generator:
+    return np.random.default_rng(0)
