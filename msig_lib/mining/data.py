@@ -10,7 +10,9 @@ import numpy as np
 from msig_lib.mining import wording
 from msig_lib.mining.documents import Document
 from msig_lib.mining.wording import Fact, pick, say
-from msig_lib.mining.words import DOMAIN, GENERAL, KIND, NAMES, RELATIONS, TOPICS, VALUES, Topic
+from msig_lib.mining.words import DOMAIN, GENERAL, KIND, NAMES, RELATIONS, TOPICS, Topic, every_value
+
+SHORTEST, LONGEST = 5, 9  # sentences of a passage
 
 FILLERS = {
     "informative": wording.EMPTY,
@@ -19,6 +21,7 @@ FILLERS = {
     "relevant": wording.ELSEWHERE,
 }
 """What a sentence that is not worth asking about looks like, by the criterion that it fails."""
+MOST = len(NAMES) * (len(NAMES) - 1) // 2  # ours: entities of a world; fresh ones have the other names
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,25 @@ class WorldSettings:
     )
     facts: int = 5  # of an entity; prototype
     pronouns: float = 0.8  # share of facts told of "it" or "the engine"; prototype
-    fillers: tuple[int, int] = (1, 3)  # sentences not worth asking; prototype
+    fillers: tuple[int, int] = (1, 3)  # sentences not worth asking, where there is room; prototype
     doubles: float = 0.15  # ours: share of passages in which one sentence states two facts
     spread: float = 0.3  # ours: share of passages in which one fact takes two sentences
 
     def __post_init__(self) -> None:
         if not (self.entities >= 1 and self.known >= 1 and 2 <= self.facts <= 6):
             raise ValueError(f"entities and known from 1, facts from 2 to 6 are expected, given {self}")
-        if not 0 <= self.fillers[0] <= self.fillers[1]:
+        if (wanted := len(DOMAIN) * self.entities + len(GENERAL) * self.known) > MOST:
+            raise ValueError(f"{wanted} entities are wanted, but there are names for {MOST}, given {self}")
+        if not all(0 <= share <= 1 for share in (self.pronouns, self.doubles, self.spread)):
+            raise ValueError(f"pronouns, doubles and spread are shares from 0 to 1, given {self}")
+        if len(self.fillers) != 2 or not 0 <= self.fillers[0] <= self.fillers[1]:
             raise ValueError(f"fillers is {self.fillers}, expected the fewest and the most")
+        told = 1 + self.facts + self.fillers[0]
+        if told - (self.doubles > 0) < SHORTEST or told + (self.spread > 0) > LONGEST:
+            raise ValueError(
+                f"a passage has {SHORTEST} to {LONGEST} sentences: one, one a fact, one more if spread, one less "
+                f"if doubled, and fillers; given {self}"
+            )
 
 
 @dataclass(frozen=True)
@@ -105,12 +118,13 @@ def make_world(settings: WorldSettings | None = None, *, seed: int) -> Encyclope
     sizes = {topic: s.entities if topic in DOMAIN else s.known for topic in (*DOMAIN, *GENERAL)}
     names = new_names(sum(sizes.values()), rng, frozenset())
     left = iter(names)
+    taken = frozenset(names)
     made = {
-        topic.name: tuple(make_passage(topic, next(left), s, rng) for _ in range(size))
+        topic.name: tuple(make_passage(topic, next(left), s, rng, taken) for _ in range(size))
         for topic, size in sizes.items()
     }
     domain = {topic.name: made[topic.name] for topic in DOMAIN}
-    return Encyclopedia(domain, {t.name: made[t.name] for t in GENERAL}, frozenset(names), s)
+    return Encyclopedia(domain, {t.name: made[t.name] for t in GENERAL}, taken, s)
 
 
 def fresh_passages(
@@ -122,11 +136,13 @@ def fresh_passages(
     mixed: bool = False,
     nouns: Sequence[str] = tuple(RELATIONS),
 ) -> Iterator[Passage]:
-    """Yield n passages about entities that are not in the world, of `topics` in turn.
+    """Yield n passages that name no entity of the world, of `topics` in turn.
 
     With `mixed` every passage has six relations of `nouns` drawn at random, and calls its entity by words of two
-    topics: the words are known, their company is not.
+    topics: the words are known, their company is not. ValueError for fewer nouns than six.
     """
+    if mixed and len(nouns) < 6:
+        raise ValueError(f"nouns are {', '.join(nouns) or 'none'}, expected six or more to draw from")
     rng = np.random.default_rng([seed, 6])
     called = [topic.kind.split() for topic in topics]
     for row in range(n):
@@ -135,22 +151,31 @@ def fresh_passages(
             drawn = tuple(nouns[k] for k in rng.choice(len(nouns), 6, replace=False))
             like, noun = called[int(rng.integers(len(called)))][0], topic.noun
             topic = Topic(topic.name, noun, f"{like} {noun}", drawn)
-        yield make_passage(topic, new_names(1, rng, world.names)[0], world.settings, rng, number=row)
+        name = new_names(1, rng, world.names)[0]
+        yield make_passage(topic, name, world.settings, rng, world.names, number=row)
 
 
 def make_passage(
-    topic: Topic, name: str, settings: WorldSettings, rng: np.random.Generator, *, number: int | None = None
+    topic: Topic,
+    name: str,
+    settings: WorldSettings,
+    rng: np.random.Generator,
+    taken: frozenset[str] = frozenset(),
+    *,
+    number: int | None = None,
 ) -> Passage:
-    """Return a passage about an entity with new facts; `number` tells apart passages about the same name."""
+    """Return a passage about an entity with new facts; `number` tells apart passages about the same name.
+
+    Names that are `taken` are not given to others that it mentions.
+    """
     drawn = [topic.relations[k] for k in rng.permutation(len(topic.relations))[: settings.facts]]
-    return write_passage(topic, [draw_fact(name, noun, rng) for noun in drawn], settings, rng, number=number)
+    facts = [draw_fact(name, noun, rng) for noun in drawn]
+    return write_passage(topic, facts, settings, rng, taken, number=number)
 
 
 def draw_fact(entity: str, noun: str, rng: np.random.Generator, other_than: str = "") -> Fact:
     """Return a fact with a value drawn at random, other than the one given."""
-    relation = RELATIONS[noun]
-    values = [relation.worded(value) for value in VALUES[relation.kind]]
-    values = [value for value in values if value != other_than]
+    values = [value for value in every_value(noun) if value != other_than]
     return Fact(entity, noun, values[int(rng.integers(len(values)))])
 
 
@@ -159,6 +184,7 @@ def write_passage(
     facts: Sequence[Fact],
     settings: WorldSettings,
     rng: np.random.Generator,
+    taken: frozenset[str] = frozenset(),
     *,
     number: int | None = None,
 ) -> Passage:
@@ -169,14 +195,16 @@ def write_passage(
     body: list[Sentence] = []
     if rng.random() < settings.doubles:
         body.append(_double(told.pop(), told.pop(), topic, settings, rng))
-    spread = rng.random() < settings.spread
+    spread = rng.random() < settings.spread and bool(told)
     body += [_stated(fact, topic, settings, rng) for fact in (told[1:] if spread else told)]
     body = [body[k] for k in rng.permutation(len(body))]
     low, high = settings.fillers
     for _ in range(int(rng.integers(low, high + 1))):
         fails = list(FILLERS)[int(rng.integers(len(FILLERS)))]
         place = int(rng.integers(1, len(body) + 1))
-        body.insert(place, _filler(fails, topic, facts, body[:place], settings, rng))
+        filler = _filler(fails, topic, facts, body[:place], settings, rng, taken)
+        if 1 + len(body) + 2 * spread < LONGEST:
+            body.insert(place, filler)
     if spread:  # last, so that nothing comes between its two sentences
         place = int(rng.integers(0, len(body) + 1))
         body[place:place] = _two_sentences(told[0], topic, settings, rng)
@@ -186,11 +214,11 @@ def write_passage(
     return Passage(document, topic.name, sentences)
 
 
-def reworded(passage: Passage, n: int, *, seed: int, settings: WorldSettings | None = None) -> list[Passage]:
+def reworded(world: Encyclopedia, passage: Passage, n: int, *, seed: int) -> list[Passage]:
     """Return n passages that state the same facts in other words and another order, with the same id."""
     rng = np.random.default_rng([seed, 7])
-    s = settings or WorldSettings()
-    return [write_passage(TOPICS[passage.topic], passage.facts, s, rng) for _ in range(n)]
+    topic = TOPICS[passage.topic]
+    return [write_passage(topic, passage.facts, world.settings, rng, world.names) for _ in range(n)]
 
 
 def new_names(n: int, rng: np.random.Generator, taken: frozenset[str]) -> list[str]:
@@ -243,6 +271,7 @@ def _filler(
     before: Sequence[Sentence],
     settings: WorldSettings,
     rng: np.random.Generator,
+    taken: frozenset[str],
 ) -> Sentence:
     """Return a sentence that fails one criterion. A repetition repeats what stands `before` it."""
     name = facts[0].entity
@@ -254,7 +283,7 @@ def _filler(
     elif fails == "clear":
         fact = draw_fact(name, fact.relation, rng, other_than=fact.value)
     elif fails == "relevant":
-        about = new_names(1, rng, frozenset([name]))[0]
+        about = new_names(1, rng, taken | {name})[0]
         fact = draw_fact(about, fact.relation, rng)
         needs = False
     text = say(pick(FILLERS[fails], rng), s=subject, o=about, r=fact.relation, v=fact.value)

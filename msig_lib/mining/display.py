@@ -73,7 +73,7 @@ def shown_passage(passage: Passage, *, name: str, caption: str) -> FigureOutput:
     checked_text(caption, f"the caption of figure {name!r}")
     items = "".join(
         f"<li>{_sign(not one.fails, 'worth asking', 'to be refused')} {escape(one.text, quote=False)}"
-        f"<br><small>{escape(truth(one), quote=False)}</small></li>"
+        f"<br/><small>{escape(truth(one), quote=False)}</small></li>"
         for one in passage.sentences
     )
     html = (

@@ -33,7 +33,7 @@ SOURCES = {
     "agreed": ("the teacher's, agreed twice", "^", ":", COLOURS[2]),
 }
 """Words, marker, dash and colour of who wrote the pairs."""
-PANELS = {WRONG: "wrong pairs", KNOWN: "facts that the\nchatbot knows"}
+PANELS = {WRONG: "wrong pairs", KNOWN: "known facts"}
 
 
 def scores(frame: pd.DataFrame, thesis: Mapping[tuple[str, str], float] | None = None) -> Figure:

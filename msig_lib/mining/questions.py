@@ -29,8 +29,13 @@ def draw_test_questions(
 ) -> list[Question]:
     """Return up to n questions about the passages' facts, drawn without repetition, in the words of tests.
 
-    `shares` of them are about two facts of an entity and about the greater of two numbers.
+    `shares` of them are about two facts of an entity and about the greater of two numbers. ValueError for n below 0,
+    or shares that are negative or more than one together.
     """
+    if n < 0 or min(shares) < 0 or sum(shares) > 1:
+        raise ValueError(
+            f"n is {n} and shares {shares}, expected n from 0, and shares from 0 that are at most 1 together"
+        )
     rng = np.random.default_rng([seed, 8])
     both, greater = (round(n * share) for share in shares)
     singles = [(one, (fact,)) for one in passages for fact in one.facts]

@@ -1,8 +1,7 @@
 """What the chapter's tables and figures show, taken from the log of results.
 
-`now` is this run's log, `recorded` that of a slower tier, which fills in what this run has not measured. Tables are
-frames of texts, shares in per cent, with 95% intervals where there is one, recorded ones with a dagger. Frames for
-figures hold shares 0..1 with lo, hi and origin; they are empty where nothing was measured.
+`now` is this run's log, `recorded` that of a slower tier, for what this run has not measured. Tables are frames of
+texts in per cent with 95% intervals, recorded ones with a dagger; frames for figures hold shares 0..1.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def told(frame: pd.DataFrame, columns: Sequence[str]) -> str:
 
 def scores_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return arm, topic (`EVERY`: all), value, lo, hi, origin of the normalised score (table 5.1)."""
-    found = measured(now, "score", recorded, share=True, defaults=PLAIN, **PLAIN)
+    found = measured(now, "score", recorded, bounded=True, defaults=PLAIN, **PLAIN)
     if not len(found):
         return pd.DataFrame(columns=["arm", "topic", *COLUMNS])
     found = found.replace({"topic": {"all": EVERY}})
@@ -83,7 +82,7 @@ def known_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return arm, measure (`RECITED`, `KNOWN`), value, lo, hi, origin of the arms without errors, by the miner."""
     parts = []
     for metric, measure in (("recited", RECITED), ("known", KNOWN)):
-        found = measured(now, metric, recorded, share=True, defaults=PLAIN, source="miner", error=0.0)
+        found = measured(now, metric, recorded, bounded=True, defaults=PLAIN, source="miner", error=0.0)
         parts.append(found.assign(measure=measure))
     whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     if not len(whole):
@@ -99,7 +98,7 @@ def known_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
 
 def rewordings_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return arm ("passages alone" or one with QA), wordings, value, lo, hi, origin of the known facts."""
-    found = measured(now, "known", recorded, share=True, defaults=PLAIN, source="miner", error=0.0)
+    found = measured(now, "known", recorded, bounded=True, defaults=PLAIN, source="miner", error=0.0)
     if not len(found):
         return pd.DataFrame(columns=["arm", "wordings", *COLUMNS])
     alone = "passages alone"
@@ -116,14 +115,14 @@ def errors_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
     parts = []
     for source, miner in (("teacher", "oracle"), ("miner", "miner"), ("agreed", "agreed")):
         wanted = {"miner": miner, "share": "pair_right", **({"analysis": True} if miner == "miner" else {})}
-        pairs = measured(now, "mined", recorded, share=True, defaults={"error": 0.0}, **wanted)
+        pairs = measured(now, "mined", recorded, bounded=True, defaults={"error": 0.0}, **wanted)
         if miner == "miner" and len(pairs):  # of several, as `factors_of`
             pairs = pairs.assign(now=pairs["origin"] == NOW).sort_values(
                 ["now", "nouns", INSTANCES], ascending=False
             )
             pairs = pairs.drop_duplicates("error")
         pairs = pairs.assign(value=1 - pairs["value"], lo=1 - pairs["hi"], hi=1 - pairs["lo"])
-        known = measured(now, "known", recorded, share=True, defaults=PLAIN, arm="+ QA", source=miner)
+        known = measured(now, "known", recorded, bounded=True, defaults=PLAIN, arm="+ QA", source=miner)
         parts += [pairs.assign(measure=WRONG, source=source), known.assign(measure=KNOWN, source=source)]
     names = ["measure", "source", "error", *COLUMNS]
     parts = [part[names] for part in parts if len(part)]
@@ -137,7 +136,7 @@ def quality_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
 
     Teacher, rules, then miners with and without analysis, each from the most seed instances to the fewest.
     """
-    found = measured(now, "found", recorded, share=True, defaults={"error": 0.0}, error=0.0)
+    found = measured(now, "found", recorded, bounded=True, defaults={"error": 0.0}, error=0.0)
     if not len(found):
         return pd.DataFrame(columns=["miner", *COLUMNS])
     found = by_miner(found)
@@ -166,14 +165,14 @@ def thesis_table() -> pd.DataFrame:
 
 def kinds_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return right answers in per cent: a row an arm, a column a kind of question."""
-    found = measured(now, "accuracy", recorded, share=True, defaults=PLAIN, source="miner", error=0.0)
+    found = measured(now, "accuracy", recorded, bounded=True, defaults=PLAIN, source="miner", error=0.0)
     return _wide(by_arm(found), "arm", "kind", KINDS)
 
 
 def quality_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return a row a miner or teacher: sentences worth asking with a right pair, and its shares as means over seeds."""
-    found = measured(now, "found", recorded, share=True, defaults={"error": 0.0}).assign(share="found")
-    shares = measured(now, "mined", recorded, share=True, defaults={"error": 0.0}).assign(
+    found = measured(now, "found", recorded, bounded=True, defaults={"error": 0.0}).assign(share="found")
+    shares = measured(now, "mined", recorded, bounded=True, defaults={"error": 0.0}).assign(
         lo=np.nan, hi=np.nan
     )
     whole = pd.concat([part for part in (found, shares) if len(part)] or [found], ignore_index=True)
@@ -184,7 +183,9 @@ def known_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return a row an arm: facts it can recite and facts it knows, in per cent, and the tokens it was trained on."""
     parts = []
     for metric, of in (("recited", RECITED), ("known", KNOWN), ("tokens", "tokens")):
-        parts.append(measured(now, metric, recorded, share=metric != "tokens", defaults=PLAIN).assign(of=of))
+        parts.append(
+            measured(now, metric, recorded, bounded=metric != "tokens", defaults=PLAIN).assign(of=of)
+        )
     whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     columns = {RECITED: "recited", KNOWN: "known", "tokens": "tokens"}
     return _wide(by_arm(whole), "arm", "of", columns, {"tokens": _count})
@@ -192,19 +193,16 @@ def known_table(now: Any, recorded: Any = None) -> pd.DataFrame:
 
 def errors_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return a row an error rate of the teacher: wrong pairs by who wrote them, and what chatbots know by it."""
-    frame = errors_frame(now, recorded)
-    names = {"teacher": "teacher", "miner": "miner", "agreed": "agreed"}
-    columns = {
-        f"{measure}, {source}": f"{measure}, {name}"
-        for measure in (WRONG, KNOWN)
-        for source, name in names.items()
-    }
+    frame = errors_frame(now, recorded).sort_values("error")
     frame = frame.assign(
         of=[f"{row.measure}, {row.source}" for row in frame.itertuples()],
         error=[f"{error:.0%}" for error in frame["error"]],
-        place=frame["error"],
-    ).sort_values("place")
-    return _wide(frame, "error", "of", columns).rename_axis("wrong answers of the teacher")
+    )
+    columns = [
+        f"{measure}, {source}" for measure in (WRONG, KNOWN) for source in ("teacher", "miner", "agreed")
+    ]
+    table = _wide(frame, "error", "of", dict(zip(columns, columns)))
+    return table.rename_axis("wrong answers of the teacher")
 
 
 def judges_table(now: Any, recorded: Any = None) -> pd.DataFrame:
@@ -216,7 +214,7 @@ def judges_table(now: Any, recorded: Any = None) -> pd.DataFrame:
 
 def coverage_table(now: Any, recorded: Any = None, by: str = "pair") -> pd.DataFrame:
     """Return human questions of real text in per cent: a row a source of pairs, a column what the pairs do for them."""
-    found = measured(now, "coverage", recorded, share=True, by=by, pairs=list(PAIRS))
+    found = measured(now, "coverage", recorded, bounded=True, by=by, pairs=list(PAIRS))
     return _wide(found.replace({"pairs": PAIRS}), "pairs", "measure", COVERED)
 
 
@@ -234,7 +232,7 @@ def corpus_table(now: Any, recorded: Any = None) -> pd.DataFrame:
 
 def nouns_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return right pairs found in per cent: a row a miner, columns whether its seeds had the sentence's relations."""
-    found = measured(now, "found_by_noun", recorded, share=True, defaults={"error": 0.0})
+    found = measured(now, "found_by_noun", recorded, bounded=True, defaults={"error": 0.0})
     if not len(found):
         return pd.DataFrame()
     found = by_miner(found)
@@ -278,7 +276,8 @@ def _count(row: Mapping[str, Any]) -> str:
 
 
 def _interval(row: Mapping[str, Any], times: float, digits: int, sign: str = "") -> str:
-    ends = [f"{times * row[name]:{sign}.{digits}f}".replace("-", "−") for name in ("value", "lo", "hi")]
+    values = [round(times * row[name], digits) + 0.0 for name in ("value", "lo", "hi")]  # + 0: no minus zero
+    ends = [f"{value:{sign}.{digits}f}".replace("-", "−") for value in values]
     mark = "†" * (row["origin"] == RECORDED)
     return ends[0] + (f" [{ends[1]}, {ends[2]}]" if np.isfinite(row["lo"]) else "") + mark
 

@@ -23,20 +23,24 @@ def measured(
     metric: str,
     recorded: Any = None,
     *,
-    share: bool = False,
+    bounded: bool = False,
     defaults: Mapping[str, Any] | None = None,
     **wanted: Any,
 ) -> pd.DataFrame:
     """Return `stats.measured.intervals` with `defaults` for factors that rows leave out, then kept by `wanted`.
 
-    Columns are factors, then `COLUMNS`; those of `defaults` and `wanted` are there also when nothing was measured.
+    `bounded` says that the measure is between 0 and 1. Columns are factors, then `COLUMNS`; those of `defaults` and
+    `wanted` are there also when nothing was measured.
     """
     plain = dict(defaults or {})
     asked = {
         name: [*_several(value), *([None] if plain.get(name) in _several(value) else [])]
         for name, value in wanted.items()
+        if name != "share"  # which means something else to `intervals`
     }
-    found = intervals(now, metric, recorded, share=share, **asked).drop(columns="seeds")
+    found = intervals(now, metric, recorded, share=bounded, **asked).drop(columns="seeds")
+    if "share" in wanted and "share" in found:
+        found = found[found["share"].isin(_several(wanted["share"]))]
     for name in {**plain, **wanted}:
         if name not in found:
             found[name] = plain.get(name)
@@ -69,6 +73,11 @@ def compared(
             means = [intervals(results, metric, **side)["value"].iloc[0] for side in sides]
             return pd.Series({**row, "origin": origin, "a": means[0], "b": means[1]})
     return None
+
+
+def of_arm(arm: str, **more: Any) -> dict[str, Any]:
+    """Return the factors of an arm: those of `PLAIN` but for what is given."""
+    return {**PLAIN, "arm": arm, **more}
 
 
 def arm_name(row: Mapping[str, Any]) -> str:

@@ -43,7 +43,9 @@ from msig_lib.mining.train import (
 from msig_lib.mining.words import DOMAIN, GENERAL, KIND, RELATIONS
 
 State = dict[str, np.ndarray]
-WORLD_SEED = 1  # ours: one encyclopedia for all seeds, which draw the training; settings were chosen on that of 0
+WORLD_SEED = (
+    1  # ours: one encyclopedia for all seeds, which draw the training; settings were chosen on that of 0
+)
 TOPICS = tuple(topic.name for topic in DOMAIN)
 
 
@@ -59,10 +61,16 @@ class Seeding:
     error: float = 0.0
     nouns: int = len(RELATIONS)
 
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.error <= 1 or not 6 <= self.nouns <= len(RELATIONS):
+            raise ValueError(
+                f"n from 1, error from 0 to 1, nouns from 6 to {len(RELATIONS)} are expected, given {self}"
+            )
+
     @property
     def factors(self) -> dict[str, Any]:
         """The names and values by which measurements of such a miner are found."""
-        return {"analysis": self.analysis, "seeds": self.n, "error": self.error, "nouns": self.nouns}
+        return {"analysis": self.analysis, "instances": self.n, "error": self.error, "nouns": self.nouns}
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,10 @@ class Arm:
     passages: int = 0
     qa: bool = False
     aug: bool = False
+
+    def __post_init__(self) -> None:
+        if self.passages < 0:
+            raise ValueError(f"passages is {self.passages}, expected 0 or a number of wordings")
 
 
 ARMS = {
@@ -94,11 +106,15 @@ class Plan:
     base: BaseSettings = field(default_factory=BaseSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
     miner: TrainSettings = field(
-        default_factory=lambda: TrainSettings(300, 16, 3e-3)
+        default_factory=lambda: TrainSettings(500, 8, 3e-3)
     )  # ours: on development passages
     conversations: int = 6_000
     questions: int = 50  # of each topic; thesis 5.5.2: about 30
     dev: int = 200
+
+    def __post_init__(self) -> None:
+        if min(self.conversations, self.questions, self.dev) < 1:
+            raise ValueError(f"conversations, questions and dev from 1 are expected, given {self}")
 
     def questions_of(self, topic: str) -> list[Question]:
         """Return the test questions about a topic."""
@@ -191,7 +207,11 @@ class Found:
 
 
 def asked_by(plan: Plan, who: str, seed: int, *, error: float = 0.0) -> Found:
-    """Return what the "oracle" or the "template" says about every sentence of the domain."""
+    """Return what the "oracle" or the "template" says about every sentence of the domain; ValueError for others."""
+    if who not in ("oracle", "template") or (who == "template" and error):
+        raise ValueError(
+            f"who is {who!r} with error {error}, expected 'oracle', or 'template' without errors"
+        )
     teacher: Teacher = TemplateTeacher()
     if who == "oracle":
         teacher = OracleTeacher(world(plan).domain, error_rate=error)
@@ -203,8 +223,10 @@ def agreed(plan: Plan, error: float, seed: int) -> Found:
     """Return what an oracle with errors says twice the same about, and refuses the rest: filtering by agreement."""
     first, second = (asked_by(plan, "oracle", draw, error=error) for draw in (seed, 1000 + seed))
     same = agree(first.findings, second.findings)
-    kept = [one for one, keep in zip(first.findings, same) if keep and one.kept]
-    findings = [*kept, *(one for one in first.findings if not one.kept)]
+    findings = [
+        one if keep or not one.kept else Mined(one.document, one.sentence, one.analysis, "clear")
+        for one, keep in zip(first.findings, same)
+    ]
     return Found("agreed", seed, findings, judged(plan, findings, seed, miner="agreed", error=error))
 
 
@@ -246,19 +268,17 @@ def judged(plan: Plan, findings: Sequence[Mined], seed: int, **factors: Any) -> 
 
 
 def _by_noun(plan: Plan, findings: list[Mined], seen: set[str], seed: int, named: dict) -> list[Measured]:
-    """Return pairs found by whether the miner's seed data had the sentence's relations."""
-    frame = quality.miner_quality(findings, world(plan).by_id())
-    sentences = [world(plan).by_id()[one.document].sentences[one.sentence] for one in findings]
+    """Return pairs found by whether the miner's seed data had the sentence's relations, all or none of them."""
+    passages = world(plan).by_id()
+    frame = quality.miner_quality(findings, passages)
+    sentences = [passages[one.document].sentences[one.sentence] for one in findings]
+    told = [set() if one.fails else {fact.relation for fact in one.facts} - {KIND} for one in sentences]
     out = []
     for known in (True, False):
-        rows = [
-            k
-            for k, one in enumerate(sentences)
-            if not one.fails
-            and all((fact.relation in seen) == known for fact in one.facts if fact.relation != KIND)
-        ]
+        rows = [k for k, nouns in enumerate(told) if nouns and all((noun in seen) == known for noun in nouns)]
         values = frame["pair_right"].to_numpy(float)[rows]
-        out.append(Measured("found_by_noun", values, seed, {**named, "seen": known}))
+        if len(values):
+            out.append(Measured("found_by_noun", float(values.mean()), seed, {**named, "seen": known}))
     return out
 
 
@@ -286,7 +306,8 @@ def chat(
 ) -> Chatbot:
     """Train a chatbot for all topics on one arm's texts and test it.
 
-    `findings` are where its pairs come from; `source` and the teacher's `error` say whose they are.
+    `findings` are where its pairs come from; `source` and the teacher's `error` say whose they are. A miner that wrote
+    no pair adds nothing.
     """
     start, here = decoder(plan, state), world(plan)
     of = start.tokenizer
@@ -294,14 +315,15 @@ def chat(
     talks = conversations(others, plan.conversations, seed=seed)
     kinds = {"conversations": conversation_examples(of, [(one.text, one.reference) for one in talks])}
     if arm.passages:
-        texts = [one for passage in here.domain for one in _worded(passage, arm.passages, seed)]
+        texts = [one for passage in here.domain for one in _worded(here, passage, arm.passages, seed)]
         kinds["passages"] = text_examples(of, texts)
-    if arm.qa:
-        kinds["qa"] = conversation_examples(of, pairs_of(findings))
-    if arm.aug:
-        kinds["aug"] = text_examples(of, [answer for _, answer in pairs_of(findings)])
+    pairs = pairs_of(findings)
+    if arm.qa and pairs:
+        kinds["qa"] = conversation_examples(of, pairs)
+    if arm.aug and pairs:
+        kinds["aug"] = text_examples(of, [answer for _, answer in pairs])
     model, run = train_chatbot(start, kinds, plan.chat, seed=seed)
-    named = {"arm": name, "wordings": arm.passages, "source": source, "error": error}
+    named = {"arm": name, "wordings": max(1, arm.passages), "source": source, "error": error}
     answers, found = tested(plan, model, seed, **named)
     found.append(Measured("tokens", float(run.tokens), seed, named))
     dev = evaluate.answer(model, plan.dev_questions())
@@ -332,7 +354,6 @@ def tested(
     return answers, found
 
 
-def _worded(passage: Passage, n: int, seed: int) -> list[str]:
+def _worded(here: Encyclopedia, passage: Passage, n: int, seed: int) -> list[str]:
     """Return a passage as it stands and in n - 1 other wordings."""
-    others = reworded(passage, n - 1, seed=seed, settings=None) if n > 1 else []
-    return [one.document.text for one in (passage, *others)]
+    return [one.document.text for one in (passage, *reworded(here, passage, n - 1, seed=seed))]

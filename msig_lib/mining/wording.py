@@ -1,6 +1,6 @@
 """How facts are put into words: in passages, by the oracle that teaches miners, by users, and in test questions.
 
-The four use different templates: what a chatbot is asked in the test is worded as nothing that it was trained on.
+The test has templates of its own: what a chatbot is asked there is worded as nothing that it was trained on.
 """
 
 from __future__ import annotations

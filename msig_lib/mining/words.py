@@ -16,8 +16,8 @@ SUBSTANCES = (
     "coal peat oak cedar ginger cloves honey resin copper nickel silver clay slate amber linen wool cork tallow barley "
     "salt sulphur quartz chalk ivory"
 ).split()
-YEARS = tuple(str(year) for year in range(1801, 1861))
-NUMBERS = tuple(str(number) for number in range(11, 91))
+YEARS = tuple(str(year) for year in range(1801, 1831))
+NUMBERS = tuple(str(number) for number in range(11, 51))
 _HEADS, _TAILS = (
     "Ba Ce Do Fi Gu Ha Ke Li Mo Nu Pe Ra So Ti Vu".split(),
     "ban dor kel lin mur nas rov tis".split(),
@@ -80,7 +80,8 @@ DOMAIN = (
     _topic("steam engines", "steam engine", "builder town pressure power patent fuel"),
     _topic("surgical robots", "surgical robot", "owner market weight speed opening coating"),
 )
-"""The topics that chatbots are made for, in the spirit of table 5.1; no miner and no base has seen one of them."""
+"""The topics that chatbots are made for, in the spirit of table 5.1; the seed data is about none of them, and the
+base has met their words in mixed company only."""
 GENERAL = (
     _topic("river bridges", "river bridge", "builder town length opening cost coating"),
     _topic("sailing ships", "sailing ship", "owner market speed length renewal filling"),

@@ -28,7 +28,9 @@ def chatbot(log, share, recited=None, **factors):
     for seed in (0, 1):
         log.add("tokens", 4e5, seed=seed, **named)
     for k, topic in enumerate([*TOPICS, "all"]):
-        add(log, "score", 0.2 + share / 2 + 0.01 * (k % 4), items=50 if k < 4 else ITEMS, topic=topic, **named)
+        add(
+            log, "score", 0.2 + share / 2 + 0.01 * (k % 4), items=50 if k < 4 else ITEMS, topic=topic, **named
+        )
     for kind, of in (("one", share), ("both", share / 4), ("greater", 0.5 * (share > 0.1))):
         add(log, "accuracy", of, items=40, kind=kind, **named)
 
@@ -60,7 +62,16 @@ def full_log(arms=ARMS, miners=MINERS):
             chatbot(log, share - 0.1, arm="+ QA", error=error)
     miner(log, 0.3, 0.35, miner="template", error=0.0)
     for (analysis, n, error), share in miners.items():
-        miner(log, share, share + 0.1, miner="miner", analysis=analysis, instances=n, error=error, nouns=len(RELATIONS))
+        miner(
+            log,
+            share,
+            share + 0.1,
+            miner="miner",
+            analysis=analysis,
+            instances=n,
+            error=error,
+            nouns=len(RELATIONS),
+        )
     for analysis, unseen in ((True, 0.1), (False, 0.4)):
         for seen, share in ((True, 0.8), (False, unseen)):
             named = {"analysis": analysis, "instances": 2400, "error": 0.0, "nouns": 12}
