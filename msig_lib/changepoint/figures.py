@@ -17,7 +17,6 @@ from matplotlib.ticker import MaxNLocator
 
 from msig_lib.changepoint.figures_panels import (
     KINDS,
-    checked,
     curves,
     in_order,
     known_names,
@@ -28,6 +27,7 @@ from msig_lib.changepoint.figures_panels import (
 )
 from msig_lib.changepoint.figures_springs import WIDTH, checked_change, mark_change
 from msig_lib.display import COLOURS, MUTED, NEUTRAL, style
+from msig_lib.display.tidy import checked_rows
 
 METRICS = ("AUC", "TRI")
 BARS = "95% interval"
@@ -204,7 +204,7 @@ def table_bars(
     0; `highlight` are blue.
     """
     keys = ["method", "kind", "metric"]
-    checked(frame, [*keys, "value"], keys, share="value")
+    checked_rows(frame, [*keys, "value"], keys, within={"value": 0})
     known_names(highlight, frame["method"], methods)
     order, kinds = in_order(frame, "method", methods or ()), in_order(frame, "kind", KINDS)
     metrics = in_order(frame, "metric", METRICS)
@@ -255,7 +255,7 @@ def growth(
     method (a line each). Dotted lines grow as size to the powers `slopes`, from the first method's
     first point.
     """
-    whole = checked(frame, ["varied", "size", "seconds", "megabytes"], ["varied", "size", "method"])
+    whole = checked_rows(frame, ["varied", "size", "seconds", "megabytes"], ["varied", "size", "method"])
     if not (frame[["size", "seconds", "megabytes"]] > 0).all(axis=None):
         raise ValueError("size, seconds and megabytes must be above 0: the axes are log ones")
     looks, varied = looks_of(whole, "method", methods), in_order(whole, "varied", ("variables", "frames"))
@@ -302,7 +302,7 @@ def training(frame: pd.DataFrame, *, methods: Sequence[str] | None = None, log: 
     `frame` has epoch, seed, loss (its name) and value, and may have method (a colour each). The mean is drawn
     where all seeds of the method have the epoch; `log` takes log axes for losses that are above 0.
     """
-    whole = checked(frame, ["epoch", "seed", "loss", "value"], ["epoch", "seed", "loss", "method"])
+    whole = checked_rows(frame, ["epoch", "seed", "loss", "value"], ["epoch", "seed", "loss", "method"])
     looks, losses = looks_of(whole, "method", methods), in_order(whole, "loss", ())
     columns = min(len(losses), 2)
     rows = -(-len(losses) // columns)

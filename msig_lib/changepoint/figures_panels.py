@@ -1,4 +1,4 @@
-"""Small multiples of lines that the chapter's result figures share, and the checks of their tables."""
+"""Small multiples of lines that the chapter's result figures share, with their looks, legends and axes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from msig_lib.changepoint.figures_springs import WIDTH
 from msig_lib.display import COLOURS, style
+from msig_lib.display.tidy import checked_rows
 
 KINDS = ("location", "speed", "connection")
 MARKS = "osD^vPXp"
@@ -39,7 +40,7 @@ def curves(
     multiplies y, lo and hi.
     """
     parts = [name for name in (line, column, row) if name is not None]
-    whole = checked(frame, [line, x, y], [x, *parts], share=y)
+    whole = checked_rows(frame, [line, x, y], [x, *parts], within={y: 0})
     known_names(highlight, whole[line], lines)
     looks = looks_of(whole, line, lines)
     columns = in_order(whole, column, (*KINDS, "with label"))
@@ -60,7 +61,7 @@ def curves(
                 look, thick = looks[name], name in highlight
                 wide = {"lw": 2.4, "ms": 5, "zorder": 4} if thick else {"lw": 1.2, "ms": 3.5, "zorder": 3}
                 drawn = ax.plot(points[x], factor * points[y], label=name, **look, **wide)
-                if "lo" in whole:
+                if "lo" in frame:
                     known = points.dropna(subset=["lo", "hi"])
                     ends = factor * known[["lo", "hi"]].assign(gap=np.nan).to_numpy()
                     # One path for all bars of a line, broken by gaps, keeps the page small.
@@ -75,40 +76,10 @@ def curves(
             shift = ScaledTranslation(points_aside / 72, 0, fig.dpi_scale_trans)
             for artist in drawn:
                 artist.set_transform(ax.transData + shift)
-        told = f"; bars: {bars}" if "lo" in whole else ""
+        told = f"; bars: {bars}" if "lo" in frame else ""
         fig.supxlabel(xlabel + told, fontsize=10)
         legend(fig, axes[0, 0], looks)
     return fig, axes
-
-
-def checked(
-    frame: pd.DataFrame, needed: Sequence[str], keys: Sequence[str], *, share: str | None = None
-) -> pd.DataFrame:
-    """Return `frame` with an empty text in the key columns it lacks; raises ValueError for what is wrong.
-
-    Every combination of `keys` must be one row; the column `share` must be in 0..1 or NaN (an interval may
-    reach beyond).
-    """
-    missing = [name for name in needed if name not in frame]
-    if missing or not len(frame):
-        raise ValueError(
-            f"the table has {len(frame)} rows and columns {list(frame.columns)}; "
-            f"it needs rows and {', '.join(missing or needed)}"
-        )
-    if ("lo" in frame) != ("hi" in frame):
-        raise ValueError("the table has only one of lo and hi; give both ends of the interval, or neither")
-    if "lo" in frame and (frame["lo"] > frame["hi"]).any():
-        raise ValueError("the table has rows with lo above hi; lo is the lower end of the interval")
-    if share is not None and not frame[share].dropna().between(0, 1).all():
-        raise ValueError(
-            f"{share} has values from {frame[share].min():g} to {frame[share].max():g}; give 0 to 1"
-        )
-    whole = frame.assign(**{name: "" for name in keys if name not in frame})
-    twice = whole.duplicated(list(keys), keep=False)
-    if twice.any():
-        at = whole.loc[twice, list(keys)].iloc[0].to_dict()
-        raise ValueError(f"several rows of {at}; summarise them first (a mean over seeds, with an interval)")
-    return whole
 
 
 def known_names(names: Collection[str], found: Iterable[str], order: Sequence[str] | None) -> None:

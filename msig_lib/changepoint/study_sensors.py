@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import joblib
 import numpy as np
 
 from msig_lib import datasets
@@ -16,6 +15,7 @@ from msig_lib.changepoint.data import Series
 from msig_lib.changepoint.estimator import CorrelationCPD
 from msig_lib.changepoint.sensor_windows import WindowSettings
 from msig_lib.changepoint.study import CORD, deep, detection
+from msig_lib.lm.processes import in_processes
 from msig_lib.lm.threads import torch_threads
 
 SEED = 0  # of the windows and joins: one set of series for all seeds of the learners
@@ -90,9 +90,7 @@ def learn(job: SensorJob) -> tuple[dict[str, np.ndarray], float]:
 
 def learn_all(jobs: Sequence[SensorJob], *, threads: int = 1) -> list[tuple[dict[str, np.ndarray], float]]:
     """Return `learn` of every job in order, `threads` at a time in processes of their own."""
-    if threads == 1 or len(jobs) < 2:
-        return [learn(job) for job in jobs]
-    return joblib.Parallel(n_jobs=threads, backend="loky")(joblib.delayed(learn)(job) for job in jobs)
+    return in_processes(learn, [(job,) for job in jobs], threads=threads)
 
 
 def position_only(train: Series, n_series: int, *, width: float = 3.0) -> np.ndarray:

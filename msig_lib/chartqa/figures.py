@@ -19,7 +19,6 @@ from matplotlib.transforms import ScaledTranslation
 from msig_lib.chartqa.figures_traces import (
     MARKS,
     WIDTH,
-    checked,
     known,
     name_lines,
     points,
@@ -27,6 +26,7 @@ from msig_lib.chartqa.figures_traces import (
     wrapped,
 )
 from msig_lib.display import COLOURS, MUTED, NEUTRAL, style
+from msig_lib.display.tidy import checked_rows
 
 FORMS = {"direct": "direct answer", "cot": "step by step"}
 MODELS = {"format": "format only", "direct": "answers only", "cot": "traces only", "both": "answers + traces"}
@@ -51,7 +51,7 @@ def mixes(
     `frame` has model, form ("direct" or "cot"), value in 0..1, and may have lo and hi; `thesis[model, form]` is a
     share as well, and left out for models that are not in the table. `names` says what a model is called.
     """
-    whole = checked(frame, ["model", "form", "value"], ["model", "form"], within={"value": 0})
+    whole = checked_rows(frame, ["model", "form", "value"], ["model", "form"], within={"value": 0})
     known(whole["form"], FORMS, "form")
     models, called = _models(whole, names)
     told = dict(thesis or {})
@@ -85,7 +85,7 @@ def by_budget(frame: pd.DataFrame, names: Mapping[str, str] | None = None) -> Fi
     `frame` has model, form ("direct" or "cot"), budget in 0..1, value in 0..1, and may have lo and hi.
     """
     keys = ["model", "form", "budget"]
-    whole = checked(frame, [*keys, "value"], keys, within={"value": 0, "budget": 0})
+    whole = checked_rows(frame, [*keys, "value"], keys, within={"value": 0, "budget": 0})
     known(whole["form"], FORMS, "form")
     models, called = _models(whole, names)
     looks = _looks(models)
@@ -122,12 +122,12 @@ def gain_map(frame: pd.DataFrame, controls: pd.DataFrame | None = None) -> Figur
     """
     keys = ["strength_accuracy", "winners"]
     within = {"strength_accuracy": 0, "value": -1}
-    whole = checked(frame, [*keys, "purity", "value"], keys, within={**within, "purity": 0})
+    whole = checked_rows(frame, [*keys, "purity", "value"], keys, within={**within, "purity": 0})
     known(whole["winners"], WINNERS, "winners")
     lines = whole[:0].assign(control="")
     if controls is not None and len(controls):
         keys = ["strength_accuracy", "control"]
-        lines = checked(controls, [*keys, "value"], keys, within=within).dropna(subset="value")
+        lines = checked_rows(controls, [*keys, "value"], keys, within=within).dropna(subset="value")
     strengths = sorted({round(v, 6) for part in (whole, lines) for v in part["strength_accuracy"]})
     digits = 0 if len({f"{100 * value:.0f}" for value in strengths}) == len(strengths) else 1
     places = list(dict.fromkeys(lines["control"]))
@@ -167,7 +167,7 @@ def training(frame: pd.DataFrame) -> Figure:
     a seed, a thick one for the mean where all seeds of the arm have the step.
     """
     keys = ["arm", "side", "seed", "step"]
-    whole = checked(frame, [*keys, "value"], keys)
+    whole = checked_rows(frame, [*keys, "value"], keys)
     known(whole["side"], SIDES, "side")
     arms = list(dict.fromkeys(whole["arm"]))
     columns = min(len(arms), 2)
@@ -203,7 +203,7 @@ def verifier_curves(frame: pd.DataFrame, highlight: Collection[str] = ()) -> Fig
     `evaluate.curves`), n, value in 0..1, and may have lo and hi. A rule looks the same in both panels; "one sample"
     and "any right" are muted lines without bars in both. `highlight` are verifiers or rules drawn thicker.
     """
-    whole = checked(frame, ["verifier", "n", "value"], ["verifier", "n"], within={"value": 0})
+    whole = checked_rows(frame, ["verifier", "n", "value"], ["verifier", "n"], within={"value": 0})
     if (whole["n"] < 1).any():
         raise ValueError(f"n={whole['n'].min():g}; give numbers of samples, from 1")
     found = {name: _panel_rule(str(name)) for name in dict.fromkeys(whole["verifier"])}

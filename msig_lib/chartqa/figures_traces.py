@@ -1,4 +1,4 @@
-"""Figures of traces: rewards of their tokens (figure 7.6), first mistakes, cut and accepted ones; checks and points.
+"""Figures of traces: rewards of their tokens (figure 7.6), first mistakes, cut and accepted ones; names and points.
 
 Shares and gains are 0..1 in tables and per cent or points in figures. Every figure is at most 4.2 inches wide, so
 that a phone shows it whole.
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from msig_lib.display import COLOURS, MUTED, NEUTRAL, style
+from msig_lib.display.tidy import checked_rows
 
 WIDTH = 4.2  # inches
 MARKS = "os^DvPXp"
@@ -101,7 +102,7 @@ def first_mistake(frame: pd.DataFrame) -> Figure:
 
     `frame` has rule, value in 0..1, and may have lo and hi; the rule "chance" is a dashed line.
     """
-    whole = checked(frame, ["rule", "value"], ["rule"], within={"value": 0})
+    whole = checked_rows(frame, ["rule", "value"], ["rule"], within={"value": 0})
     rules = whole[whole["rule"] != "chance"].sort_values("value", ascending=False, kind="stable")
     with style():
         fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * max(len(rules), 1) + 1.1))
@@ -123,7 +124,7 @@ def truncation(frame: pd.DataFrame, before: float | None = None) -> Figure:
     `frame` has limit (tokens; 0 is not cut), value (gain in -1..1), and may have lo and hi; `before` is the
     accuracy before, 0..1, which the axis then tells.
     """
-    whole = checked(frame, ["limit", "value"], ["limit"], within={"value": -1})
+    whole = checked_rows(frame, ["limit", "value"], ["limit"], within={"value": -1})
     if (whole["limit"] < 0).any():
         raise ValueError(f"limit {whole['limit'].min():g}; give numbers of tokens, 0 for responses not cut")
     if before is not None and not 0 <= before <= 1:
@@ -147,7 +148,7 @@ def accepted(frame: pd.DataFrame) -> Figure:
     `frame` has model, gain in -1..1, wrong (share of the accepted traces in 0..1, NaN where none were used),
     and may have lo and hi of the gain. Models stand in the order of the table.
     """
-    whole = checked(frame, ["model", "gain", "wrong"], ["model"], within={"gain": -1, "wrong": 0})
+    whole = checked_rows(frame, ["model", "gain", "wrong"], ["model"], within={"gain": -1, "wrong": 0})
     with style():
         fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(whole) + 1.3))
         ax.axvline(0, color=NEUTRAL, lw=1)
@@ -192,43 +193,6 @@ def _signed(value: float) -> str:
     """Return a share with its sign in as few characters as cells have room for."""
     size = f"{abs(value):.2f}".removeprefix("0").removesuffix(".00") or "0"
     return size if size == "0" else f"{'−' if value < 0 else '+'}{size}"
-
-
-def checked(
-    frame: pd.DataFrame,
-    needed: Sequence[str],
-    keys: Sequence[str],
-    *,
-    within: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    """Return `frame` with lo and hi (NaN where it has none); raises ValueError for what is wrong.
-
-    Every combination of `keys` must be one row, without gaps; a column of `within` must lie between its number
-    and 1, or be NaN (an interval may reach beyond).
-    """
-    missing = [name for name in needed if name not in frame]
-    if missing or not len(frame):
-        raise ValueError(
-            f"the table has {len(frame)} rows and columns {list(frame.columns)}; "
-            f"it needs rows and {', '.join(missing or needed)}"
-        )
-    if ("lo" in frame) != ("hi" in frame):
-        raise ValueError("the table has only one of lo and hi; give both ends of the interval, or neither")
-    whole = frame if "lo" in frame else frame.assign(lo=np.nan, hi=np.nan)
-    if (whole["lo"] > whole["hi"]).any():
-        raise ValueError("the table has rows with lo above hi; lo is the lower end of the interval")
-    for name, low in (within or {}).items():
-        if not whole[name].dropna().between(low, 1).all():
-            found = f"from {whole[name].min():g} to {whole[name].max():g}"
-            raise ValueError(f"{name} has values {found}; give shares, {low:g} to 1 (not per cent or points)")
-    for name in keys:
-        if whole[name].isna().any():
-            raise ValueError(f"{int(whole[name].isna().sum())} rows have no {name}; leave them out first")
-    twice = whole.duplicated(list(keys), keep=False)
-    if twice.any():
-        at = whole.loc[twice, list(keys)].iloc[0].to_dict()
-        raise ValueError(f"several rows of {at}; keep one of each (select the other factors first)")
-    return whole
 
 
 def known(values: Iterable[object], allowed: Collection[str], what: str) -> None:

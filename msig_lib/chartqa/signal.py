@@ -13,7 +13,7 @@ from msig_lib.chartqa.data import Charts
 from msig_lib.chartqa.questions import Question
 from msig_lib.chartqa.render import COLOURS
 from msig_lib.chartqa.traces import Verdict, check_traces
-from msig_lib.preference.pairs import Pairs, pairs_from_outcomes
+from msig_lib.preference.pairs import BAND, Pairs, pairs_from_outcomes
 from msig_lib.preference.selection import Selection, select_right
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def accepted(pool: Pool, *, seed: int, per_question: int = 3, winners: str = "ou
 
 
 def pairs(pool: Pool, *, seed: int, winners: str = "outcome", per_question: int = 3) -> Pairs:
-    """Return pairs of a better and a worse trace of the questions with .25 to .85 right answers (thesis 7.3.3).
+    """Return pairs of a better and a worse trace of the questions whose share of right answers is in `BAND` (7.3.3).
 
     Losers have a wrong answer. Winners are drawn from right answers ("outcome"), of these from right traces only
     ("checked") or from wrong ones only ("lucky"); the band is that of the answers in each case. ValueError for
@@ -110,7 +110,7 @@ def pairs(pool: Pool, *, seed: int, winners: str = "outcome", per_question: int 
         return pairs_from_outcomes(pool.right, pool.group, seed=seed, per_question=per_question)
     wins = _winning(pool, winners)
     share = pool.square(pool.right).mean(1)
-    inside = np.repeat((share >= 0.25) & (share <= 0.85), pool.samples)
+    inside = np.repeat((share >= BAND[0]) & (share <= BAND[1]), pool.samples)
     use = np.flatnonzero(inside & (wins | ~pool.right))
     found = pairs_from_outcomes(
         pool.right[use], pool.group[use], seed=seed, band=(0.0, 1.0), per_question=per_question

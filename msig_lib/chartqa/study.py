@@ -8,12 +8,11 @@ anew in each of them from its seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import joblib
 import numpy as np
 
 from msig_lib.chartqa import evaluate, signal, tune
@@ -21,7 +20,7 @@ from msig_lib.chartqa.data import Charts, ChartSettings, World, make_world
 from msig_lib.chartqa.model import FORMS, Learner
 from msig_lib.chartqa.questions import KINDS, Question, arithmetic, ask, kinds_of
 from msig_lib.chartqa.train import BaseSettings, MixSettings, fine_tune, train_base
-from msig_lib.lm.threads import torch_threads
+from msig_lib.lm.processes import in_processes as in_processes  # notebooks call it as study.in_processes
 from msig_lib.lm.vision import VisionSettings
 
 State = dict[str, np.ndarray]
@@ -94,21 +93,6 @@ def record(log: Any, found: Iterable[Measured]) -> None:
 @lru_cache(maxsize=2)
 def _world(sizes: tuple[tuple[str, int], ...], styles: tuple[str, ...], marks: tuple[int, int]) -> World:
     return make_world(dict(sizes), ChartSettings(styles, marks), seed=WORLD_SEED)
-
-
-def in_processes(work: Callable, arguments: Iterable[tuple], *, threads: int) -> list:
-    """Return `work(*arguments)` for each, in order, `threads` at a time in processes of one thread each."""
-    calls = list(arguments)
-    if threads == 1 or len(calls) < 2:
-        return [_alone(work, *each) for each in calls]
-    return joblib.Parallel(n_jobs=threads, backend="loky")(
-        joblib.delayed(_alone)(work, *each) for each in calls
-    )
-
-
-def _alone(work: Callable, *arguments: Any) -> Any:
-    with torch_threads(1):
-        return work(*arguments)
 
 
 def base(plan: Plan, seed: int) -> State:

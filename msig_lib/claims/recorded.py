@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msig_lib.claims.schema import TIERS, Check, ClaimError, Tier
+from msig_lib.claims.schema import Check, ClaimError
 from msig_lib.claims.verdicts import Verdict
 from msig_lib.project import project
+from msig_lib.tiers import TIERS, Tier
 
 NUMBERS = ("estimate", "lo", "hi", "n_seeds", "n_items", "a_mean", "b_mean")
 LEDGER = "verdicts.json"

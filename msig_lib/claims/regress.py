@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from msig_lib.claims.recorded import LEDGER, read_json, write_json
-from msig_lib.claims.schema import TIERS, ClaimError, Tier
+from msig_lib.claims.schema import ClaimError
 from msig_lib.claims.verdicts import OUTCOMES, Verdict
 from msig_lib.project import project
+from msig_lib.tiers import TIERS, Tier
 
 Ledger = dict[str, dict[str, str]]
 _OPPOSITE = {"reproduced": "contradicted", "contradicted": "reproduced"}

@@ -13,10 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from msig_lib.errors import MsigError
 from msig_lib.project import project
+from msig_lib.tiers import Tier
 
 Scalar = str | int | float | bool | None
-Tier = Literal["smoke", "quick", "full", "paper"]
-TIERS: tuple[Tier, ...] = ("smoke", "quick", "full", "paper")
 Direction = Literal["greater", "less", "equal", "not_greater"]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from msig_lib.claims.errata import Erratum
-from msig_lib.claims.schema import TIERS, Check, Claim, Comparison, Side
+from msig_lib.claims.schema import Check, Claim, Comparison, Side
 from msig_lib.claims.verdicts import OUTCOMES, Verdict
+from msig_lib.tiers import TIERS
 
 COLUMNS = (
     "claim",

@@ -11,8 +11,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from msig_lib import datasets
-from msig_lib.claims.schema import TIERS, Check, Claim, ClaimError, Comparison, Direction, Side, Tier
+from msig_lib.claims.schema import Check, Claim, ClaimError, Comparison, Direction, Side
 from msig_lib.stats import Interval, paired_interval
+from msig_lib.tiers import TIERS, Tier
 
 Outcome = Literal["reproduced", "contradicted", "inconclusive", "not attempted", "erratum"]
 OUTCOMES: tuple[Outcome, ...] = ("reproduced", "contradicted", "inconclusive", "not attempted", "erratum")

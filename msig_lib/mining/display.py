@@ -37,6 +37,9 @@ class Shown:
     parts: tuple[tuple[str, str, str], ...] = ()
 
 
+NOTHING = Shown(False, "nothing: left out")
+
+
 def capital(text: str) -> str:
     """Return a text with its first letter in upper case, without white space around it, otherwise as it is."""
     text = text.strip()
@@ -93,32 +96,13 @@ def shown_findings(passage: Passage, sentence: int, findings: Mapping[str, Seque
     out. Raises ValueError for a sentence that the passage does not have.
     """
     _check(passage, sentence)
-    of = passage.sentences[sentence]
-    text = " ".join(
-        f"<strong><u>{escape(one.text, quote=False)}</u></strong>"
-        if k == sentence
-        else escape(one.text, quote=False)
-        for k, one in enumerate(passage.sentences)
-    )
-    cards = "".join(
-        _card(name, judged(passage, said).get(sentence, Shown(False, "nothing: left out")))
-        for name, said in findings.items()
-    )
-    return (
-        f'<div style="max-width:100%;min-width:0;overflow-wrap:anywhere"><p>{text}</p>'
-        f"<p><small>Sentence {sentence + 1} of {len(passage.sentences)} is {escape(truth(of), quote=False)}."
-        f'</small></p><div style="display:flex;flex-wrap:wrap;gap:.75rem">{cards}</div></div>'
-    )
+    return _side_by_side(passage, sentence, {name: judged(passage, said) for name, said in findings.items()})
 
 
 def told_findings(passage: Passage, sentence: int, findings: Mapping[str, Sequence[Mined]]) -> str:
     """Return in words what `shown_findings` shows, for assistive software; its errors."""
     _check(passage, sentence)
-    said = "; ".join(
-        f"{name}: {judged(passage, one).get(sentence, Shown(False, 'nothing: left out')).verdict}"
-        for name, one in findings.items()
-    )
-    return f"{passage.entity}, sentence {sentence + 1} of {len(passage.sentences)}. {capital(said)}."
+    return _in_words(passage, sentence, {name: judged(passage, said) for name, said in findings.items()})
 
 
 def explore(
@@ -129,13 +113,14 @@ def explore(
     `findings_by_miner` by the miner's name (as a reader sees it) may hold findings on other passages. Beyond a
     passage's last sentence the last one is shown. Errors are those of `msig_lib.display.explorer`.
     """
+    verdicts = [{name: judged(one, said) for name, said in findings_by_miner.items()} for one in passages]
     last = [len(one.sentences) - 1 for one in passages]
 
     def shown(passage: int, sentence: int) -> str:
-        return shown_findings(passages[passage], min(sentence - 1, last[passage]), findings_by_miner)
+        return _side_by_side(passages[passage], min(sentence - 1, last[passage]), verdicts[passage])
 
     def told(passage: int, sentence: int) -> str:
-        return told_findings(passages[passage], min(sentence - 1, last[passage]), findings_by_miner)
+        return _in_words(passages[passage], min(sentence - 1, last[passage]), verdicts[passage])
 
     controls: dict[str, Any] = {
         "passage": {
@@ -146,6 +131,27 @@ def explore(
         "sentence": {"values": list(range(1, 2 + max(last, default=-1))), "kind": "range"},
     }
     return explorer(shown, controls, name=name, caption=caption, alt=told)
+
+
+def _side_by_side(passage: Passage, sentence: int, verdicts: Mapping[str, Mapping[int, Shown]]) -> str:
+    text = " ".join(
+        f"<strong><u>{escape(one.text, quote=False)}</u></strong>"
+        if k == sentence
+        else escape(one.text, quote=False)
+        for k, one in enumerate(passage.sentences)
+    )
+    cards = "".join(_card(name, found.get(sentence, NOTHING)) for name, found in verdicts.items())
+    holds = escape(truth(passage.sentences[sentence]), quote=False)
+    return (
+        f'<div style="max-width:100%;min-width:0;overflow-wrap:anywhere"><p>{text}</p>'
+        f"<p><small>Sentence {sentence + 1} of {len(passage.sentences)} is {holds}.</small></p>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:.75rem">{cards}</div></div>'
+    )
+
+
+def _in_words(passage: Passage, sentence: int, verdicts: Mapping[str, Mapping[int, Shown]]) -> str:
+    said = "; ".join(f"{name}: {found.get(sentence, NOTHING).verdict}" for name, found in verdicts.items())
+    return f"{passage.entity}, sentence {sentence + 1} of {len(passage.sentences)}. {capital(said)}."
 
 
 def _shown(one: Mined, of: Sentence, row: Mapping[str, Any]) -> Shown:

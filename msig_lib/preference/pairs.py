@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+BAND = (0.25, 0.85)  # thesis 7.3.3: shares of right samples of the questions that give pairs
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def pairs_from_outcomes(
     group: npt.ArrayLike,
     *,
     seed: int,
-    band: tuple[float, float] = (0.25, 0.85),  # thesis 7.3.3
+    band: tuple[float, float] = BAND,
     per_question: int = 3,  # thesis 7.3.3
 ) -> Pairs:
     """Return random (right, wrong) pairs of the questions whose share of right samples is in `band`.
@@ -79,7 +80,7 @@ def pairs_from_outcomes(
     """
     good, question = checked_samples(right, group)
     if not 0 <= band[0] <= band[1] <= 1:
-        raise ValueError(f"band is {band}, expected shares 0 <= low <= high <= 1; the thesis has (.25, .85)")
+        raise ValueError(f"band is {band}, expected shares 0 <= low <= high <= 1; the thesis has {BAND}")
     return _pairs(good, question, seed, band, per_question)
 
 

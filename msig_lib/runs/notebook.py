@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from msig_lib.errors import MsigError, listing
 from msig_lib.project import Project
+from msig_lib.tiers import TIERS
 
 # Seconds on 2 cores without a GPU; architecture: "Four tiers". A tier file may set its own under `tier:`.
 LIMITS = {"smoke": 30.0, "quick": 360.0, "full": 3600.0}
@@ -127,9 +128,8 @@ class Tier:
 
 def tiers(project: Project) -> list[str]:
     """Return the names of the tiers that exist, cheapest first."""
-    usual = ["smoke", "quick", "full", "paper"]
     names = [path.stem for path in project.tiers.glob("*.yml")]
-    return sorted(names, key=lambda name: (usual.index(name) if name in usual else len(usual), name))
+    return sorted(names, key=lambda name: (TIERS.index(name) if name in TIERS else len(TIERS), name))
 
 
 def read_tier(project: Project, name: str) -> Tier:

@@ -20,8 +20,8 @@ from msig_lib.errors import message
 from msig_lib.project import project
 from msig_lib.runs.results import Results, ResultsError
 from msig_lib.runs.rows import Row
+from msig_lib.tiers import TIERS
 
-TIERS = ("smoke", "quick", "full", "paper")  # from fast to slow
 FILE = "msig_lib/runs/recorded.py"  # how the key of a run names this module
 
 

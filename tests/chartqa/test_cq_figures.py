@@ -1,37 +1,22 @@
-"""Every figure draws the table it is given, names what it draws, fits a phone, and refuses what is wrong."""
+"""Every figure of results draws its table, names what it draws, fits a phone, and refuses what is wrong."""
 
 import itertools
-import re
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import alone, at_height, bars, check_readable, expected_bars, legend_of, named, tidy, titles
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_hex
 
 from msig_lib.chartqa import figures as F
-from msig_lib.chartqa import figures_traces as T
-from msig_lib.display import COLOURS, NEUTRAL
-from msig_lib.display.svg import to_svg
+from msig_lib.chartqa.figures_traces import wrapped
+
+pytestmark = pytest.mark.usefixtures("nothing_stays_open")
 
 MODELS = ["both", "format", "direct"]  # no traces only, and not in the figure's order
 FORMS = ["direct", "cot"]
 RULES = ["SFT probability", "DPO ratio", "DPO, right traces win, beta 0.3 ratio"]
 N = [1, 2, 8, 64]
-TOKENS = "red 4 4 blue 7 11 yellow 3 14 green 8 22 ###".split()
-REWARDS = {"DPO reward": np.linspace(-1, 2, 13) ** 2, "SFT probability": -np.arange(13.0) % 7}
-
-
-def tidy(**factors):
-    """All combinations of the factors, shuffled, a value and its interval for each; one row has none."""
-    rows = pd.MultiIndex.from_product(factors.values(), names=factors).to_frame(index=False)
-    rows["value"] = 0.2 + 0.6 * np.random.default_rng(1).random(len(rows))
-    rows = rows.assign(lo=rows["value"] - 0.03, hi=rows["value"] + 0.02)
-    rows.loc[0, ["lo", "hi"]] = np.nan
-    return rows.sample(frac=1, random_state=0, ignore_index=True)
-
-
 MIXES = tidy(model=MODELS, form=FORMS)
 BUDGETS = tidy(model=MODELS, form=FORMS, budget=[0.25, 0.5, 1.0])
 GAINS = tidy(strength_accuracy=[0.85, 0.24], winners=["lucky", "outcome", "checked"]).assign(
@@ -49,21 +34,7 @@ VERIFIED = tidy(
     verifier=["any right", "one sample", "majority", *(f"{how} by {r}" for r in RULES for how in ("best", "vote"))],
     n=N,
 )  # fmt: skip
-FIRST = tidy(rule=["SFT probability", "DPO reward", "chance"])
-CUTS = tidy(limit=[0, 14, 6]).assign(
-    value=[0.01, -0.02, 0.03], lo=[0.0, np.nan, 0.01], hi=[0.02, np.nan, 0.05]
-)
-ACCEPTED = pd.DataFrame(
-    {"model": ["self-written", "no traces", "any answer"], "gain": [0.1, 0.01, -0.2], "lo": [0.05, np.nan, -0.3],
-     "hi": [0.15, np.nan, -0.1], "wrong": [0.99, np.nan, 0.5]}
-)  # fmt: skip
 THESIS = {("format", "direct"): 0.702, ("both", "cot"): 0.83, ("cot", "cot"): 0.822}
-
-
-def alone(frame):
-    """The table as one seed alone gives it, and only its first row: no interval."""
-    return frame.drop(columns=["lo", "hi"]).head(1)
-
 
 DRAWN = {
     "mixes": lambda: F.mixes(MIXES, THESIS),
@@ -76,83 +47,12 @@ DRAWN = {
     "training of one": lambda: F.training(alone(STEPS)),
     "verifiers": lambda: F.verifier_curves(VERIFIED, ["DPO ratio"]),
     "one verifier": lambda: F.verifier_curves(alone(VERIFIED)),
-    "tokens": lambda: T.token_rewards(TOKENS, REWARDS, 12),
-    "one token": lambda: T.token_rewards(["4"], {"DPO reward": [2.0]}, 0),
-    "first": lambda: T.first_mistake(FIRST),
-    "first of one": lambda: T.first_mistake(alone(FIRST)),
-    "cuts": lambda: T.truncation(CUTS, 0.85),
-    "one cut": lambda: T.truncation(alone(CUTS)),
-    "accepted": lambda: T.accepted(ACCEPTED),
-    "accepted of one": lambda: T.accepted(alone(ACCEPTED)),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays_open():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-    plt.close("all")
-
-
-def named(ax, label):
-    """The line of a label."""
-    (line,) = [line for line in ax.lines if line.get_label() == label]
-    return line
-
-
-def bars(ax):
-    """(place, lo, hi) of every bar of a panel that stands, and of every one that lies."""
-    upright, lying = set(), set()
-    for lines in ax.collections:
-        for (x0, y0), (x1, y1) in lines.get_segments():
-            (upright if x0 == x1 else lying).add(
-                tuple(np.round((x0, y0, y1) if x0 == x1 else (y0, x0, x1), 6))
-            )
-    return upright, lying
-
-
-def expected_bars(places, rows):
-    ends = 100 * rows[["lo", "hi"]].to_numpy()
-    return {
-        tuple(np.round((at, *pair), 6)) for at, pair in zip(places, ends) if np.isfinite(pair).all()
-    }  # fmt: skip
-
-
-def at_height(ax, y):
-    """Whether a line crosses the whole panel at y."""
-    return any(
-        list(line.get_ydata()) == pytest.approx([y, y]) and len(line.get_xdata()) == 2 for line in ax.lines
-    )
-
-
-def legend_of(figure):
-    return [text.get_text() for found in figure.legends for text in found.get_texts()]
-
-
-def titles(figure):
-    return [ax.get_title(loc="left") for ax in figure.axes if ax.axison]
-
-
-def texts(figure):
-    return [text for text in figure.findobj(plt.Text) if text.get_text() and text.get_visible()]
 
 
 @pytest.mark.parametrize("name", list(DRAWN))
 def test_figures_are_readable_on_a_phone_in_both_themes(name):
-    figure = DRAWN[name]()
-    assert figure.get_size_inches()[0] <= 4.2
-    assert min(text.get_fontsize() for text in texts(figure)) >= 8
-    for ax in figure.axes:
-        assert not ax.axison or ax.get_xlabel() or figure.get_supxlabel()
-        shown = [line for line in ax.lines if not line.get_label().startswith("_")]
-        looks = [(line.get_marker(), line.get_linestyle()) for line in shown]
-        assert len(set(looks)) == len(looks)  # no line is told from another by its colour alone
-    svg = to_svg(figure, "test")[0]
-    assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= set(COLOURS)  # but for what follows the theme
-    assert len(svg) < 80_000
-    drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert drawn.x0 > -0.03 and drawn.y0 > -0.03 and drawn.x1 < width + 0.03 and drawn.y1 < height + 0.03
+    check_readable(DRAWN[name]())
 
 
 def test_mixes_hold_both_forms_and_the_thesis():
@@ -287,7 +187,7 @@ def test_verifiers_share_a_look_in_both_panels():
     figure = F.verifier_curves(VERIFIED, ["DPO ratio", "best by SFT probability"])
     assert titles(figure) == ["best of N", "vote"]
     best, vote = figure.axes
-    words = {rule: T.wrapped(rule, 22) for rule in [*RULES, "majority"]}
+    words = {rule: wrapped(rule, 22) for rule in [*RULES, "majority"]}
     assert sorted(legend_of(figure)[:4]) == sorted(words.values())
     assert sorted(legend_of(figure)[4:]) == ["any right", "one sample"]
     for ax, how in ((best, "best"), (vote, "vote")):
@@ -319,108 +219,11 @@ def test_verifiers_share_a_look_in_both_panels():
     assert titles(F.verifier_curves(VERIFIED[VERIFIED.verifier == "any right"])) == ["best of N"]
 
 
-def test_cells_hold_rewards_less_their_mean_over_the_largest():
-    figure = T.token_rewards(TOKENS, REWARDS, 7)
-    (ax,) = figure.axes
-    cells = {patch.get_gid(): patch for patch in ax.patches}
-    said = {text.get_gid(): text for text in ax.texts if text.get_gid()}
-    assert [said[f"token {k}"].get_text() for k in range(13)] == TOKENS
-    rows = {}
-    for rule, values in REWARDS.items():
-        centred = values - values.mean()
-        for k, value in enumerate(centred / np.abs(centred).max()):
-            cell, text = cells[f"{rule} {k}"], said[f"{rule} {k}"]
-            number = float(text.get_text().replace("−", "-"))
-            assert number == pytest.approx(value, abs=0.0051)
-            assert text.get_text()[0] == ("−" if value < 0 else "+")
-            assert to_hex(cell.get_facecolor()) == COLOURS[0 if value < 0 else 1]
-            assert cell.get_alpha() == pytest.approx(T.INK * abs(value))
-            assert text.get_fontweight() == ("bold" if values[k] == values.min() else "normal")
-            x, y = text.get_position()
-            assert cell.get_x() < x < cell.get_x() + cell.get_width()
-            assert cell.get_y() < y < cell.get_y() + cell.get_height()
-            assert said[f"token {k}"].get_position()[0] == x and said[f"token {k}"].get_position()[1] < y
-            rows.setdefault((rule, y), []).append(k)
-    assert list(rows.values()) == [list(range(7)), list(range(7, 13))] * 2  # thirteen words in two lines
-    box = cells["wrong"]
-    held = [gid for gid, text in said.items() if box.get_window_extent().contains(*_middle(text))]
-    assert sorted(held) == ["DPO reward 7", "SFT probability 7", "token 7"]
-    assert to_hex(box.get_edgecolor()) == NEUTRAL and not box.get_fill()
-    assert [t.get_text() for t in ax.texts].count("first mistake") == 1
-    assert [t.get_text() for t in ax.texts].count("DPO reward") == 2  # once a line
-    calm = T.token_rewards(TOKENS[:10], {"same": np.full(10, 0.1)}).axes[0]
-    assert {t.get_text() for t in calm.texts if (t.get_gid() or "").startswith("same")} == {"0"}
-    assert "first mistake" not in [t.get_text() for t in calm.texts]
-    assert len({t.get_position()[1] for t in calm.texts if (t.get_gid() or "").startswith("token")}) == 1
-
-
-def _middle(text):
-    return text.get_transform().transform(text.get_position())
-
-
-def test_rewards_in_words_name_the_lowest_and_the_first_mistake():
-    both = {"DPO reward": [0, -3, 1], "SFT probability": [-2, 0, -2]}
-    assert T.reward_words(["red", "5", "###"], both, 1) == (
-        "Trace: red 5 ###. The first mistake is token 2 of 3, “5”. DPO reward is lowest at token 2, “5”, "
-        "the first mistake. SFT probability is lowest at token 1, “red” and token 3, “###”."
-    )
-    assert T.reward_words(["red", "4"], [1.0, 0.5]) == (
-        "Trace: red 4. No token is wrong. The reward is lowest at token 2, “4”."
-    )
-    assert T.reward_words(["red", "4"], [0.1, 0.1], 0).endswith("The reward is the same at every token.")
-
-
-def test_first_mistakes_stand_from_the_best_beside_chance():
-    frame = FIRST.assign(value=FIRST.rule.map({"SFT probability": 0.5, "DPO reward": 0.7, "chance": 0.06}))
-    figure = T.first_mistake(frame.assign(lo=frame.value - 0.1, hi=frame.value + 0.05))
-    (ax,) = figure.axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["DPO reward", "SFT probability"]
-    (line,) = [line for line in ax.lines if line.get_marker() == "o"]
-    assert line.get_xydata().tolist() == [pytest.approx([70, 0]), pytest.approx([50, 1])]
-    assert bars(ax)[1] == {(0, 60, 75), (1, 40, 55)}
-    (chance,) = [line for line in ax.lines if line.get_linestyle() == "--"]
-    assert list(chance.get_xdata()) == pytest.approx([6, 6])
-    assert [t.get_text() for t in ax.texts] == ["chance 6%"]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1] and ax.get_xlim()[0] == 0
-    assert not T.first_mistake(frame[frame.rule != "chance"]).axes[0].texts
-    assert not T.first_mistake(frame[frame.rule == "chance"]).axes[0].get_yticklabels()
-
-
-def test_cuts_stand_in_order_and_what_is_not_cut_last():
-    figure = T.truncation(CUTS, before=0.85)
-    (ax,) = figure.axes
-    order = CUTS.set_index("limit").loc[[6, 14, 0]]
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["6", "14", "not cut"]
-    (line,) = [line for line in ax.lines if line.get_marker() == "o"]
-    assert line.get_xdata().tolist() == [0, 1, 2]
-    assert line.get_ydata() == pytest.approx((100 * order.value).tolist())
-    assert bars(ax)[0] == expected_bars(range(3), order) and len(bars(ax)[0]) == 2
-    assert at_height(ax, 0) and ax.get_ylabel() == "gain in accuracy, points\n(before: 85%)"
-    assert T.truncation(CUTS).axes[0].get_ylabel() == "gain in accuracy, points"
-
-
-def test_the_share_of_wrong_traces_stands_beside_every_gain():
-    (ax,) = T.accepted(ACCEPTED).axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == ACCEPTED.model.tolist()
-    (line,) = [line for line in ax.lines if line.get_marker() == "o"]
-    assert line.get_xydata().tolist() == [pytest.approx([x, y]) for y, x in enumerate((10, 1, -20))]
-    assert bars(ax)[1] == {(0, 5, 15), (2, -30, -10)}
-    beside = {t.get_text(): t.get_position()[1] for t in ax.texts if t.get_text() != ax.texts[-1].get_text()}
-    assert beside == {"99%": 0, "no traces": 1, "50%": 2}
-    assert ax.texts[-1].get_text() == "accepted traces\nwith a wrong step"
-    assert any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
-
-
 @pytest.mark.parametrize(
     "draw, message",
     [
-        (lambda: F.mixes(MIXES[:0]), "0 rows"),
         (lambda: F.mixes(MIXES.drop(columns="form")), "needs rows and form"),
-        (lambda: F.mixes(MIXES.drop(columns="lo")), "only one of lo and hi"),
-        (lambda: F.mixes(MIXES.assign(lo=2.0)), "lo above hi"),
         (lambda: F.mixes(MIXES.assign(value=50.0)), "not per cent"),
-        (lambda: F.mixes(MIXES.assign(model=None)), "6 rows have no model"),
-        (lambda: F.mixes(MIXES.assign(model="both")), "several rows of"),
         (
             lambda: F.mixes(MIXES.head(1).assign(form="CoT")),
             r"form \['CoT'\]; expected some of \['direct', 'cot'\]",
@@ -444,18 +247,6 @@ def test_the_share_of_wrong_traces_stands_beside_every_gain():
         (lambda: F.verifier_curves(VERIFIED[VERIFIED.n == 1].assign(n=0)), "from 1"),
         (lambda: F.verifier_curves(VERIFIED, ["DPO"]), r"highlight \['DPO'\]"),
         (lambda: F.verifier_curves(VERIFIED, "DPO ratio"), "give a list"),
-        (lambda: T.token_rewards([], {"a": []}), "give a list of words"),
-        (lambda: T.token_rewards(TOKENS, {}), "a rule or more"),
-        (lambda: T.token_rewards("red 4", {"a": [1.0]}), "give a list of words"),
-        (lambda: T.token_rewards(TOKENS, {"a": [1.0, 2.0]}), r"a: values of shape \(2,\)"),
-        (lambda: T.token_rewards(TOKENS, {"a": np.full(13, np.nan)}), "13 of them not finite"),
-        (lambda: T.token_rewards(TOKENS, REWARDS, 13), "wrong=13 of 13 tokens"),
-        (lambda: T.reward_words(TOKENS, REWARDS, -1), "wrong=-1"),
-        (lambda: T.first_mistake(FIRST.assign(rule="a")), "several rows"),
-        (lambda: T.truncation(CUTS.assign(limit=[-1, 2, 3])), "not cut"),
-        (lambda: T.truncation(CUTS, 85), "before=85"),
-        (lambda: T.accepted(ACCEPTED.assign(wrong=99.0)), "wrong has values"),
-        (lambda: T.accepted(ACCEPTED.drop(columns="wrong")), "needs rows and wrong"),
     ],
 )
 def test_what_is_wrong_is_said(draw, message):

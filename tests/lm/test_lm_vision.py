@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from tiny_vision import MARK, SMALL, TOKENIZER, WORDS, pictures
 
 from msig_lib.lm.decoder import build_decoder, build_tokenizer, parameters
 from msig_lib.lm.sampling import sample
@@ -20,10 +21,6 @@ from msig_lib.lm.vision_inputs import IMAGE
 from msig_lib.lm.vision_tower import PatchTower, PatchTowerConfig
 
 COLOURS = {"red": (210, 40, 40), "green": (40, 160, 60), "blue": (50, 70, 210)}
-WORDS = "which is the first second third colour ? one two yes no " + " ".join(COLOURS)
-TOKENIZER = build_tokenizer([WORDS], special=[IMAGE])
-SMALL = VisionSettings(image_size=(6, 12), patch_size=(6, 4), tower_width=24, width=16, layers=2, heads=2)
-MARK = TOKENIZER.convert_tokens_to_ids(IMAGE)
 
 
 @pytest.fixture(autouse=True)
@@ -33,26 +30,17 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def model():
-    return build(TOKENIZER, SMALL, seed=1)
-
-
-def pictures(n, seed=0, size=(6, 12)):
-    return np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def mixed(model):
+def mixed(vision_model):
     """Examples with none, one and several images, of unequal lengths."""
     shown = pictures(8)
     return [
-        image_example(model, TOKENIZER, shown[:1], "which colour ?", "red"),
+        image_example(vision_model, TOKENIZER, shown[:1], "which colour ?", "red"),
         prompt_example(TOKENIZER, "which is the first ?", "red yes"),
         image_example(
-            model, TOKENIZER, shown[1:4], f"one {IMAGE} two {IMAGE} the {IMAGE} ?", "no blue green"
+            vision_model, TOKENIZER, shown[1:4], f"one {IMAGE} two {IMAGE} the {IMAGE} ?", "no blue green"
         ),
-        image_example(model, TOKENIZER, shown[4:6], "third", ""),
-        image_example(model, TOKENIZER, shown[:1], "second colour ?", "green"),
+        image_example(vision_model, TOKENIZER, shown[4:6], "third", ""),
+        image_example(vision_model, TOKENIZER, shown[:1], "second colour ?", "green"),
     ]
 
 
@@ -85,15 +73,15 @@ def plain_logits(model, ids, images):
 
 
 @torch.no_grad()
-def test_log_probabilities_equal_the_model_written_out(model, mixed):
+def test_log_probabilities_equal_the_model_written_out(vision_model, mixed):
     expected = []
     for one in mixed:
-        logprobs = plain_logits(model, one.ids, getattr(one, "images", ())).log_softmax(-1)
+        logprobs = plain_logits(vision_model, one.ids, getattr(one, "images", ())).log_softmax(-1)
         expected += [logprobs[i - 1, token] for i, token in enumerate(one.ids) if one.targets[i]]
-    found = target_logprobs(model, mixed)
+    found = target_logprobs(vision_model, mixed)
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=0)
-    for alone, together in zip(mixed, score(model, mixed)):
-        np.testing.assert_allclose(together, score(model, [alone])[0], atol=1e-5)
+    for alone, together in zip(mixed, score(vision_model, mixed)):
+        np.testing.assert_allclose(together, score(vision_model, [alone])[0], atol=1e-5)
 
 
 def test_rectangles_in_rows_from_the_top_left():
@@ -108,14 +96,14 @@ def test_rectangles_in_rows_from_the_top_left():
     assert [len(tokens) for tokens in found] == [4, 4, 4]
 
 
-def test_prompts_hold_a_token_for_each_rectangle(model):
+def test_prompts_hold_a_token_for_each_rectangle(vision_model):
     shown = pictures(2)
     one, two = TOKENIZER.convert_tokens_to_ids(["one", "two"])
     begin = TOKENIZER.bos_token_id
-    assert image_prompt(model, TOKENIZER, shown, "one") == [begin, *[MARK] * 6, one]
-    found = image_prompt(model, TOKENIZER, shown, f"{IMAGE} one {IMAGE} two")
+    assert image_prompt(vision_model, TOKENIZER, shown, "one") == [begin, *[MARK] * 6, one]
+    found = image_prompt(vision_model, TOKENIZER, shown, f"{IMAGE} one {IMAGE} two")
     assert found == [begin, *[MARK] * 3, one, *[MARK] * 3, two]
-    assert image_prompt(model, TOKENIZER, [], "one two") == [begin, one, two]
+    assert image_prompt(vision_model, TOKENIZER, [], "one two") == [begin, one, two]
     frames = VisionSettings(image_size=(32, 32), patch_size=(16, 16), width=16, heads=2)
     video = build(TOKENIZER, frames, seed=0)
     assert image_prompt(video, TOKENIZER, pictures(10, size=(32, 32)), "one").count(MARK) == 40
@@ -125,7 +113,7 @@ def test_the_default_has_the_prototypes_size():
     assert 470_000 < parameters(build(build_tokenizer([WORDS], special=[IMAGE]), seed=0)) < 485_000
 
 
-def test_equal_examples_are_computed_once(model, mixed):
+def test_equal_examples_are_computed_once(vision_model, mixed):
     again = [
         with_images(Example(one.ids, one.targets), one.images.copy())
         for one in mixed
@@ -135,11 +123,11 @@ def test_equal_examples_are_computed_once(model, mixed):
     assert again[0] == mixed[0] and hash(again[0]) == hash(mixed[0]) and other != mixed[0]
     assert mixed[1] != again[0] and len({*mixed, *again, other}) == len(mixed) + 1
     rows = []
-    hook = model.model.language_model.register_forward_hook(
+    hook = vision_model.model.language_model.register_forward_hook(
         lambda *args: rows.append(len(args[-1].last_hidden_state))
     )
     try:
-        found = score(model, [*mixed, *again, other])
+        found = score(vision_model, [*mixed, *again, other])
     finally:
         hook.remove()
     assert sum(rows) == len(mixed) + 1
@@ -179,7 +167,7 @@ def test_training_reads_images_and_frozen_parts_stay():
     assert np.mean(right) > 0.9  # chance is a third
 
 
-def test_the_seed_alone_fixes_weights_and_training(model, mixed):
+def test_the_seed_alone_fixes_weights_and_training(vision_model, mixed):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -189,7 +177,7 @@ def test_the_seed_alone_fixes_weights_and_training(model, mixed):
     assert torch.equal(torch.rand(3), expected) and np.array_equal(*runs)
     weights = [one.model.vision_tower.projection.weight for one in built]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-    assert not torch.equal(weights[0], model.model.vision_tower.projection.weight)  # it was trained
+    assert not torch.equal(weights[0], vision_model.model.vision_tower.projection.weight)  # it was trained
 
 
 def test_initial_weights_have_the_spread_that_was_asked():
@@ -200,7 +188,7 @@ def test_initial_weights_have_the_spread_that_was_asked():
             assert built.model.get_submodule(name).weight.std().item() == pytest.approx(spread, rel=0.05)
 
 
-def test_mistakes(model, mixed):
+def test_mistakes(vision_model, mixed):
     shown = pictures(2)
     with pytest.raises(ValueError, match="has no <image>: call build_tokenizer"):
         build(build_tokenizer([WORDS]), seed=0)
@@ -211,18 +199,18 @@ def test_mistakes(model, mixed):
     with pytest.raises(ValueError, match="initial > 0"):
         VisionSettings(initial=0.0)
     with pytest.raises(ValueError, match="1 marks <image> for 2 images"):
-        image_prompt(model, TOKENIZER, shown, f"{IMAGE} one")
+        image_prompt(vision_model, TOKENIZER, shown, f"{IMAGE} one")
     with pytest.raises(ValueError, match="5 x 12 pixels"):
-        image_prompt(model, TOKENIZER, shown[:, 1:], "one")
+        image_prompt(vision_model, TOKENIZER, shown[:, 1:], "one")
     with pytest.raises(TypeError, match="float64, expected a numpy array of uint8"):
-        image_prompt(model, TOKENIZER, shown / 255, "one")
+        image_prompt(vision_model, TOKENIZER, shown / 255, "one")
     with pytest.raises(ValueError, match=r"shape \(6, 12, 1\)"):
         with_images(Example((1, 2), (False, True)), shown[..., :1])
-    prompt = image_prompt(model, TOKENIZER, shown[:1], "one")
+    prompt = image_prompt(vision_model, TOKENIZER, shown[:1], "one")
     with pytest.raises(ValueError, match=r"prompts\[1\] has 3 image tokens, but its 0 images need 0"):
-        sample(model, [prompt, prompt], seed=0, images=[shown[:1], None])
+        sample(vision_model, [prompt, prompt], seed=0, images=[shown[:1], None])
     with pytest.raises(ValueError, match="images for 1"):
-        sample(model, [prompt, prompt], seed=0, images=[shown[:1]])
+        sample(vision_model, [prompt, prompt], seed=0, images=[shown[:1]])
     with pytest.raises(TypeError, match="'llama' was given images"):
         sample(build_decoder(TOKENIZER, seed=0, width=16, heads=2), [[2]], seed=0, images=[shown[:1]])
     with pytest.raises(ValueError, match="this tower reads"):

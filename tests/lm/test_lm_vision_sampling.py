@@ -2,21 +2,18 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from tiny_vision import MARK, SMALL, TOKENIZER, pictures
 from transformers import LlavaForConditionalGeneration
 
-from msig_lib.lm.decoder import build_tokenizer
 from msig_lib.lm.generate import Sampling
 from msig_lib.lm.sampling import _cache, sample
 from msig_lib.lm.scoring import Example, score
 from msig_lib.lm.threads import torch_threads
-from msig_lib.lm.vision import VisionSettings, build, image_prompt, with_images
+from msig_lib.lm.vision import build, image_prompt, with_images
 from msig_lib.lm.vision_inputs import IMAGE
 from msig_lib.lm.vision_prefix import SHARED_PREFIX, SharedPrefixLayer
 
-WORDS = "which is the first second third colour ? one two yes no red green blue"
-TOKENIZER = build_tokenizer([WORDS], special=[IMAGE])
-SMALL = VisionSettings(image_size=(6, 12), patch_size=(6, 4), tower_width=24, width=16, layers=2, heads=2)
-MARK = TOKENIZER.convert_tokens_to_ids(IMAGE)
+PROMPTS = ["which colour ?", "which is the second colour ?", f"{IMAGE} one {IMAGE} two ?", "first ?"]
 
 
 @pytest.fixture(autouse=True)
@@ -26,37 +23,28 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def model():
-    return build(TOKENIZER, SMALL, seed=1)
-
-
-def pictures(n, seed=0, size=(6, 12)):
-    return np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8)
-
-
-PROMPTS = ["which colour ?", "which is the second colour ?", f"{IMAGE} one {IMAGE} two ?", "first ?"]
-
-
-@pytest.fixture(scope="module")
-def asked(model):
+def asked(vision_model):
     shown = pictures(6, seed=3)
     images = [shown[:1], shown[1:2], shown[2:4], None]
-    rows = [image_prompt(model, TOKENIZER, () if own is None else own, t) for t, own in zip(PROMPTS, images)]
+    rows = [
+        image_prompt(vision_model, TOKENIZER, () if own is None else own, t)
+        for t, own in zip(PROMPTS, images)
+    ]
     return rows, images
 
 
 @pytest.mark.parametrize("rows", [5, 256])
-def test_sampled_log_probabilities_equal_a_scoring_pass(model, asked, rows):
+def test_sampled_log_probabilities_equal_a_scoring_pass(vision_model, asked, rows):
     prompts, images = asked
     settings = Sampling(temperature=1.3, max_tokens=12)
-    found = sample(model, prompts, 8, settings, seed=1, images=images, rows=rows)
+    found = sample(vision_model, prompts, 8, settings, seed=1, images=images, rows=rows)
     assert {one.finish for row in found for one in row} == {"stop", "length"}
     examples = [
         Example.of(prompt, one.ids) if own is None else with_images(Example.of(prompt, one.ids), own)
         for prompt, own, row in zip(prompts, images, found)
         for one in row
     ]
-    for one, expected in zip((one for row in found for one in row), score(model, examples)):
+    for one, expected in zip((one for row in found for one in row), score(vision_model, examples)):
         np.testing.assert_allclose(one.logprobs, expected, atol=1e-5)
         assert MARK not in one.ids
 
@@ -81,34 +69,36 @@ def test_a_shared_prefix_gives_what_copies_of_it_give(asked, groups):
         np.testing.assert_allclose(one.logprobs, other.logprobs, atol=1e-5)
 
 
-def test_a_sample_depends_on_its_own_images_and_question_only(model, asked):
+def test_a_sample_depends_on_its_own_images_and_question_only(vision_model, asked):
     prompts, images = asked
     settings = Sampling(max_tokens=10)
-    together = sample(model, prompts, 6, settings, seed=2, images=images)
+    together = sample(vision_model, prompts, 6, settings, seed=2, images=images)
     for prompt, own, row in zip(prompts, images, together):
-        (alone,) = sample(model, [prompt], 6, settings, seed=2, images=[own])
+        (alone,) = sample(vision_model, [prompt], 6, settings, seed=2, images=[own])
         assert [one.ids for one in alone] == [one.ids for one in row]
-        (fewer,) = sample(model, [prompt], 2, settings, seed=2, images=[own])
+        (fewer,) = sample(vision_model, [prompt], 2, settings, seed=2, images=[own])
         assert [one.ids for one in fewer] == [one.ids for one in row][:2]
-    text = sample(model, prompts[3:], 6, settings, seed=2)  # without images at all: the same stream
+    text = sample(vision_model, prompts[3:], 6, settings, seed=2)  # without images at all: the same stream
     assert [one.ids for one in text[0]] == [one.ids for one in together[3]]
     same, other = images[0], 255 - images[0]
-    first, again, third = sample(model, [prompts[0]] * 3, 6, settings, seed=2, images=[same, other, same])
+    first, again, third = sample(
+        vision_model, [prompts[0]] * 3, 6, settings, seed=2, images=[same, other, same]
+    )
     assert [one.ids for one in first] == [one.ids for one in together[0]]
     assert [one.ids for one in again] != [one.ids for one in first] != [one.ids for one in third]
 
 
-def test_a_prefix_is_read_once_for_all_its_samples(model, asked):
+def test_a_prefix_is_read_once_for_all_its_samples(vision_model, asked):
     prompts, images = asked
     seen, towers = [], []
     hooks = [
-        model.model.language_model.layers[0].register_forward_hook(
+        vision_model.model.language_model.layers[0].register_forward_hook(
             lambda _, args, __: seen.append(args[0].shape)
         ),
-        model.model.vision_tower.register_forward_hook(lambda *args: towers.append(len(args[-1][0]))),
+        vision_model.model.vision_tower.register_forward_hook(lambda *args: towers.append(len(args[-1][0]))),
     ]
     try:
-        sample(model, prompts, 16, Sampling(max_tokens=8), seed=0, images=images)
+        sample(vision_model, prompts, 16, Sampling(max_tokens=8), seed=0, images=images)
     finally:
         for hook in hooks:
             hook.remove()

@@ -37,12 +37,12 @@ def named(ax, label):
     return line
 
 
-def bars(ax):
-    """(ends) of every bar of a panel, along its direction."""
+def bars(ax, across=True):
+    """The ends of every bar of a panel."""
     found = set()
     for lines in ax.collections:
-        for (x0, y0), (x1, y1) in lines.get_segments():
-            found.add(tuple(np.round((y0, y1) if x0 == x1 else (x0, x1), 6)))
+        for start, end in lines.get_segments():
+            found.add(tuple(np.round((start[int(not across)], end[int(not across)]), 6)))
     return found
 
 
@@ -112,7 +112,7 @@ def test_wordings_are_a_line_and_single_arms_cross_the_panel():
     assert line.get_xdata().tolist() == [1, 2, 8] and line.get_ydata() == pytest.approx([2, 3, 20])
     heights = [line.get_ydata()[0] for line in ax.lines if line.get_label().startswith("_")]
     assert heights == pytest.approx([40, 55])
-    assert bars(ax) == ends(FRAMES["rewordings"])
+    assert bars(ax, across=False) == ends(FRAMES["rewordings"])
     with pytest.raises(ValueError, match="from 1"):
         F.rewordings(FRAMES["rewordings"].assign(wordings=0).head(1))
 

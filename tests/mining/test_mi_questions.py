@@ -7,15 +7,14 @@ import re
 import numpy as np
 import pytest
 
-from msig_lib.mining import questions as asked
-from msig_lib.mining.data import WorldSettings, fresh_passages, make_world, reworded
+from msig_lib.mining.data import WorldSettings, fresh_passages, make_world, reworded, write_passage
 from msig_lib.mining.judges import OracleJudge
 from msig_lib.mining.questions import conversations, draw_question, draw_test_questions, number_of
 from msig_lib.mining.reading import normal, read_asked, read_claims
 from msig_lib.mining.signal import OracleTeacher
 from msig_lib.mining.train import FULL, in_full
 from msig_lib.mining.wording import Fact
-from msig_lib.mining.words import NAMES, RELATIONS, VALUES
+from msig_lib.mining.words import NAMES, RELATIONS, TOPICS, VALUES
 
 MARKS = {
     **dict.fromkeys((name.lower() for name in NAMES), "name"),
@@ -144,10 +143,9 @@ def test_which_name_comes_first_tells_nothing(world, others):
     talks = [one for one in conversations(others, 4000, seed=0) if one.kind == "greater"]
     for greater in (drawn, talks):
         first = np.mean([one.facts[0].entity in one.reference for one in greater])
-        assert abs(first - 0.5) < 2.5 * 0.5 / np.sqrt(len(greater)) and len(greater) == len(drawn) or 500
-        assert all(
-            one.text.index(one.facts[0].entity) < one.text.index(one.facts[1].entity) for one in greater
-        )
+        assert len(greater) >= 400 and abs(first - 0.5) < 1.25 / np.sqrt(len(greater))
+        for one in greater:
+            assert one.text.index(one.facts[0].entity) < one.text.index(one.facts[1].entity)
 
 
 def test_conversations_come_from_their_seed_and_their_passages(world, others):
@@ -171,12 +169,17 @@ def test_without_two_numbers_nothing_is_compared():
     for passage in world.domain:
         assert {one.kind for one in draw_test_questions([passage], 50, seed=0)} == {"one", "both"}
         assert {one.kind for one in conversations([passage], 50, seed=0)} == {"one", "both"}
-    equal = [
-        Fact("Bador Kelin", "speed", "20 knots"),
-        Fact("Ramur Timur", "speed", "20 knots"),
-    ]
-    passages = [type("Told", (), {"facts": (fact,), "topic": "t"})() for fact in equal]
-    assert list(asked._comparable(passages)) == []
+
+
+def test_equal_numbers_are_not_compared():
+    def robot(name, speed):
+        facts = [Fact(name, "speed", speed), Fact(name, "owner", "Dahl"), Fact(name, "opening", "1820")]
+        return write_passage(TOPICS["surgical robots"], facts, WorldSettings(), np.random.default_rng(0))
+
+    for other, count in (("20 knots", 0), ("21 knots", 2)):
+        passages = [robot("Bador Kelin", "20 knots"), robot("Ramur Timur", other)]
+        found = draw_test_questions(passages, 50, seed=0, shares=(0.0, 1.0))
+        assert [one.reference for one in found] == ["Ramur Timur has the greater speed."] * count
 
 
 def test_a_question_is_about_one_fact_or_two_as_often_as_stated(world):

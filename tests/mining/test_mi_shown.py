@@ -31,7 +31,6 @@ def test_tables_are_empty_without_measurements_and_marked_where_recorded(name):
     assert len(live) and list(live.columns) == list(kept.columns) and live.index.equals(kept.index)
     assert all("†" not in text and "nan" not in text for text in live.to_numpy().ravel())
     assert all(text.endswith("†") for text in kept.to_numpy().ravel() if text)
-    assert make(LOG, LOG).equals(live)
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -70,7 +69,7 @@ def test_what_this_run_measured_comes_before_what_is_recorded():
     table = shown.known_table(log, LOG)
     assert "†" not in table.loc["+ QA", "known"] and cell(table.loc["+ QA", "known"])[0] == 10.0
     assert table.loc["+ passages", "known"].endswith("†")
-    assert len(table) == len(shown.known_table(LOG))
+    assert shown.judges_table(LOG, LOG).equals(shown.judges_table(LOG))
 
 
 def test_miners_are_named_by_what_sets_them_apart():

@@ -14,7 +14,7 @@ import msig_lib
 
 REAL = Path(msig_lib.__file__).parent
 # What the tiny checkout has of the real library; its datasets and method modules are written here.
-COPIED = ("errors.py", "project.py", "cachedir.py", *(path.name for path in REAL.glob("cli*.py")))
+COPIED = ("errors.py", "project.py", "cachedir.py", "tiers.py", *(path.name for path in REAL.glob("cli*.py")))
 
 DATASETS = """
 import json, os
