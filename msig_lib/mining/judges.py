@@ -196,9 +196,9 @@ class EmbeddingJudge:
         return self.encoder
 
     def _cosines(self, questions: Sequence[Question], answers: Sequence[str]) -> npt.NDArray[np.float64]:
-        vectors = self._loaded().encode(
-            [*(question.reference for question in questions), *answers], precision="fp32", cache=False
-        )
+        texts = [*(question.reference for question in questions), *answers]
+        of = {text: row for row, text in enumerate(dict.fromkeys(texts))}  # many answers are the same
+        vectors = self._loaded().encode(list(of), precision="fp32", cache=False)[[of[text] for text in texts]]
         return (vectors[: len(answers)] * vectors[len(answers) :]).sum(1).astype(np.float64)
 
 

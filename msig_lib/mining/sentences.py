@@ -144,14 +144,21 @@ def errors(now: Any, recorded: Any = None) -> str:
     }
     pairs = [f"**{_share(at[WRONG, who])}** {name}" for who, name in names.items() if (WRONG, who) in at]
     out = [f"Of a teacher that errs in {rate:.0%} of its answers, {_and(pairs)} are wrong."] if pairs else []
-    plain = of_arm("+ QA", source="oracle", error=rate)
-    others = {
-        "a teacher without errors is worth": of_arm("+ QA", source="oracle"),
-        "keeping only what it gives twice the same": of_arm("+ QA", source="agreed", error=rate),
+    teacher = of_arm("+ QA", source="oracle", error=rate)
+    changes = {
+        "with a teacher that does not err": (of_arm("+ QA", source="oracle"), teacher),
+        "with a miner of such a teacher, against one of the other,": (
+            of_arm("+ QA"),
+            of_arm("+ QA", error=rate),
+        ),
+        "when only what it gives twice the same is kept": (
+            of_arm("+ QA", source="agreed", error=rate),
+            teacher,
+        ),
     }
-    rows = {name: compared(now, recorded, "known", other, plain) for name, other in others.items()}
-    told = [f"{name} {_told(row)}" for name, row in rows.items() if row is not None]
-    return " ".join([*out, f"In facts that the chatbot knows, {_and(told)}."] if told else out)
+    rows = {name: compared(now, recorded, "known", *sides) for name, sides in changes.items()}
+    told = [f"{name} by {_told(row)}" for name, row in rows.items() if row is not None]
+    return " ".join([*out, f"What the chatbot knows changes {_and(told)}."] if told else out)
 
 
 def judges(now: Any, recorded: Any = None) -> str:

@@ -100,7 +100,7 @@ def miner_name(row: Mapping[str, Any], seeds: bool = False) -> str:
         return name + f",{wrong}" * bool(wrong) + ", agreed" * (row["miner"] == "agreed")
     name = "miner" if row["analysis"] else "miner without analysis"
     if seeds:
-        name += f", {int(row[INSTANCES]):,} seeds"
+        name += f", {int(row[INSTANCES]):,} instances"
     if row["nouns"] < len(RELATIONS):
         name += f", {int(row['nouns'])} relations"
     return name + (f", teacher{wrong}" if wrong else "")

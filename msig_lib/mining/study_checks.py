@@ -74,7 +74,8 @@ def judges(plan: Plan, chatbots: Sequence[Chatbot]) -> list[Measured]:
             dev * len(systems), heard, OracleJudge().judge(dev * len(systems), heard).scores
         )
         for judge in (OverlapJudge(), fitted):
-            grades = [judge.judge(questions, answers).scores for answers in said]
+            every = judge.judge(questions * len(systems), [one for answers in said for one in answers]).scores
+            grades = every.reshape(len(systems), len(questions))
             for measure, value in agreement(oracle, grades).items():
                 factors = {"judge": judge.name, "measure": measure}
                 found.append(Measured("agreement", float(value), seed, factors))

@@ -75,23 +75,24 @@ def test_what_this_run_measured_comes_before_what_is_recorded():
 def test_miners_are_named_by_what_sets_them_apart():
     names = shown.quality_frame(LOG)["miner"].tolist()
     assert names == [
-        "teacher", "rules", "miner, 2,400 seeds", "miner, 600 seeds", "miner without analysis, 2,400 seeds",
+        "teacher", "rules", "miner, 2,400 instances", "miner, 600 instances", "miner without analysis, 2,400 instances",
     ]  # fmt: skip
     values = dict(zip(names, shown.quality_frame(LOG)["value"]))
-    assert values["miner, 2,400 seeds"] == 0.7 and values["miner, 600 seeds"] == 0.45
+    assert values["miner, 2,400 instances"] == 0.7 and values["miner, 600 instances"] == 0.45
     table = shown.quality_table(LOG)
     assert (
-        "miner, 2,400 seeds, teacher 20% wrong" in table.index and "teacher, 20% wrong, agreed" in table.index
+        "miner, 2,400 instances, teacher 20% wrong" in table.index
+        and "teacher, 20% wrong, agreed" in table.index
     )
-    assert table.loc["miner, 600 seeds", "right pairs"] == "55.0"
-    assert cell(table.loc["miner, 600 seeds", "found"])[0] == 45.0
+    assert table.loc["miner, 600 instances", "right pairs"] == "55.0"
+    assert cell(table.loc["miner, 600 instances", "found"])[0] == 45.0
 
 
 def test_errors_are_of_the_pairs_and_of_what_chatbots_know():
     frame = shown.errors_frame(LOG).set_index(["measure", "source", "error"])["value"]
     assert frame["wrong pairs", "teacher", 0.4] == pytest.approx(0.4)
     assert frame["wrong pairs", "miner", 0.2] == pytest.approx(0.4)  # 1 - (0.5 + 0.1)
-    assert frame["wrong pairs", "miner", 0.0] == pytest.approx(0.2)  # of 2,400 seeds, not of 600
+    assert frame["wrong pairs", "miner", 0.0] == pytest.approx(0.2)  # of 2,400 instances, not of 600
     assert frame["known facts", "agreed", 0.2] == pytest.approx(0.4)
     assert frame["known facts", "miner", 0.0] == pytest.approx(ARMS["+ QA"])
     table = shown.errors_table(LOG)

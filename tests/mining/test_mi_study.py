@@ -1,0 +1,312 @@
+"""The study of chapter 5 at sizes that take seconds: what each section learns from, measures and records."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from joblib.externals.loky import ProcessPoolExecutor
+
+from msig_lib.lm.threads import torch_threads
+from msig_lib.lm.training import TrainSettings
+from msig_lib.mining import study
+from msig_lib.mining.data import WorldSettings
+from msig_lib.mining.documents import Mined
+from msig_lib.mining.study import ARMS, TOPICS, Arm, Found, Measured, Plan, Seeding
+from msig_lib.mining.train import BaseSettings, ChatSettings
+from msig_lib.mining.words import DOMAIN, KIND, RELATIONS
+from msig_lib.runs.results import Log
+
+PLAN = Plan(
+    world=WorldSettings(entities=2, known=1),
+    base=BaseSettings(width=16, layers=1, heads=2, copy_steps=2, steps=2, batch=2),
+    chat=ChatSettings(tokens=600, batch=4),
+    miner=TrainSettings(2, 4),
+    conversations=40,
+    questions=10,
+    dev=6,
+)
+BIG = replace(PLAN, world=WorldSettings(entities=5, known=1))
+SHARES = {
+    "precision", "recall", "supported", "stands_alone", "pair_right", "duplicate", "malformed", "right_criterion",
+}  # fmt: skip
+MINER = {"miner", "analysis", "seeds", "error", "nouns"}
+ARM = {"arm", "source", "error", "wordings"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with torch_threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def base():
+    with torch_threads(1):
+        return study.base(PLAN, 0)
+
+
+def equal(one, two):
+    return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def same(one, two):
+    return [m.metric for m in one] == [m.metric for m in two] and all(
+        (a.seed, a.factors) == (b.seed, b.factors) and np.array_equal(a.values, b.values, equal_nan=True)
+        for a, b in zip(one, two)
+    )
+
+
+def rows(found, metric):
+    return [one for one in found if one.metric == metric]
+
+
+def recorded(found, seed):
+    """The rows can be recorded, and none replaces another."""
+    log = Log()
+    study.record(log, found)
+    assert len(log) == sum(bool(np.isfinite(one.values).any()) for one in found)
+    assert len({(one.metric, json.dumps(one.factors, sort_keys=True)) for one in found}) == len(found)
+    assert {one.seed for one in found} == {seed}
+
+
+def facts_of(plan):
+    return [fact for passage in study.world(plan).domain for fact in passage.facts]
+
+
+def worth_asking(plan):
+    return [one for passage in study.world(plan).domain for one in passage.sentences if not one.fails]
+
+
+def test_a_base_comes_back_from_its_weights(base):
+    model = study.decoder(PLAN, base)
+    assert equal({name: value.numpy() for name, value in model.model.state_dict().items()}, base)
+    assert model.model.config.num_attention_heads == PLAN.base.heads
+    assert not equal(study.base(PLAN, 1), base)
+    heads = replace(PLAN, base=replace(PLAN.base, heads=1))
+    assert study.decoder(heads, base).model.config.num_attention_heads == 1
+
+
+def test_abilities_are_shares(base, monkeypatch):
+    found = study.abilities(PLAN, base)
+    assert set(found) == {"answer from a passage", "say a sentence in full"}
+    assert all(0 <= share <= 1 for share in found.values())
+    seen = {}
+
+    def right(wanted, said):
+        assert len(wanted) == len(said) > 0
+        seen[len(seen)] = [one.facts for one in wanted]
+        return np.array([True] + [False] * (len(wanted) - 1))
+
+    monkeypatch.setattr(study.evaluate, "right", right)
+    assert study.abilities(PLAN, base)["answer from a passage"] == 1 / PLAN.dev
+    assert not {fact.entity for facts in seen[0] for fact in facts} & study.world(PLAN).names
+
+
+def test_a_plan_asks_about_each_topic_and_about_others():
+    world = study.world(PLAN)
+    assert world is study.world(replace(PLAN, questions=3)) and list(world.passages) == list(TOPICS)
+    for topic in TOPICS:
+        found = PLAN.questions_of(topic)
+        assert found == PLAN.questions_of(topic) and len(found) == 10
+        own = {fact for passage in world.passages[topic] for fact in passage.facts}
+        assert {fact for one in found for fact in one.facts} <= own
+    dev = PLAN.dev_questions()
+    assert len(dev) == 6 and not {f.entity for one in dev for f in one.facts} & {
+        p.entity for p in world.domain
+    }
+
+
+def test_the_oracle_finds_all_and_rules_do_not():
+    oracle, rules = (study.asked_by(PLAN, who, 3) for who in ("oracle", "template"))
+    for found, who in ((oracle, "oracle"), (rules, "template")):
+        assert all(one.factors.keys() == {"miner", "error"} for one in rows(found.measured, "found"))
+        assert {one.factors["share"] for one in rows(found.measured, "mined")} == SHARES
+        assert {(one.factors["miner"], one.factors["error"]) for one in found.measured} == {(who, 0.0)}
+        assert {one.metric for one in found.measured} == {"found", "mined"}
+        recorded(found.measured, 3)
+        (values,) = rows(found.measured, "found")
+        assert len(values.values) == len(worth_asking(PLAN))
+        assert len(found.findings) == sum(len(one.sentences) for one in study.world(PLAN).domain)
+    assert rows(oracle.measured, "found")[0].values.all()
+    assert rows(rules.measured, "found")[0].values.mean() < 1
+    parts = [oracle.of(topic) for topic in TOPICS]
+    assert sum(parts, []) == oracle.findings == oracle.of() and all(parts)
+    for who, error in (("miner", 0.0), ("template", 0.2)):
+        with pytest.raises(ValueError, match=f"who is '{who}' with error {error}"):
+            study.asked_by(PLAN, who, 0, error=error)
+
+
+def test_agreement_refuses_what_is_not_said_twice():
+    once, twice = study.asked_by(BIG, "oracle", 1, error=0.4), study.agreed(BIG, 0.4, 1)
+    assert [(one.document, one.sentence) for one in twice.findings] == [
+        (one.document, one.sentence) for one in once.findings
+    ]
+    changed = [b for a, b in zip(once.findings, twice.findings) if a != b]
+    assert changed and not any(one.kept for one in changed)
+    recorded(twice.measured, 1)
+    measured = {
+        name: {one.factors.get("share", "found"): np.mean(one.values) for one in found.measured}
+        for name, found in (("once", once), ("twice", twice))
+    }
+    assert measured["twice"]["pair_right"] > 0.9 > measured["once"]["pair_right"]
+    assert measured["twice"]["recall"] < 0.9 and measured["twice"]["malformed"] == 0
+    assert measured["twice"]["found"] <= measured["once"]["found"]
+    (found,) = rows(twice.measured, "found")
+    assert len(found.values) == len(worth_asking(BIG)) and found.factors == {"miner": "agreed", "error": 0.4}
+
+
+@pytest.mark.parametrize("seeding", [Seeding(n=8), Seeding(analysis=False, n=8, error=0.5, nouns=12)])
+def test_a_miner_is_taught_about_other_topics_and_measured(base, monkeypatch, seeding):
+    seen, learn = [], study.fine_tune
+    monkeypatch.setattr(
+        study, "fine_tune", lambda model, instances, **how: seen.append((instances, how)) or learn(model, instances, **how)
+    )  # fmt: skip
+    found = study.mined_by(PLAN, base, seeding, 2)
+    ((instances, how),) = seen
+    assert len(instances) == 8 and how["seed"] == 2 and how["settings"] == PLAN.miner
+    assert how["analysis"] == seeding.analysis == all(bool(mined.analysis) for _, mined in instances)
+    nouns = {topic.noun for topic in DOMAIN}
+    for document, _ in instances:
+        assert document.title not in study.world(PLAN).names and not nouns & set(document.text.split())
+    relations = {word for document, _ in instances for word in document.text.replace(",", "").split()} & set(
+        RELATIONS
+    )
+    assert len(relations) <= seeding.nouns
+    recorded(found.measured, 2)
+    named = {
+        "miner": "miner",
+        "analysis": seeding.analysis,
+        "seeds": 8,
+        "error": seeding.error,
+        "nouns": seeding.nouns,
+    }
+    assert all({**one.factors, **named} == one.factors for one in found.measured)
+    assert {one.factors["share"] for one in rows(found.measured, "mined")} == SHARES
+    split = rows(found.measured, "found_by_noun")
+    assert [one.factors["seen"] for one in split] == ([True, False] if seeding.nouns < 24 else [])
+    assert all(one.factors.keys() - {"share", "seen"} == MINER for one in found.measured)
+    assert len(rows(found.measured, "found")[0].values) == len(worth_asking(PLAN))
+    again = study.mined_by(PLAN, base, seeding, 2)
+    assert again.findings == found.findings and same(again.measured, found.measured)
+
+
+def test_what_a_sentence_is_about_is_of_relations_seen_or_not(base):
+    right = study.asked_by(BIG, "oracle", 0).findings
+    seen = set(list(RELATIONS)[::2])
+    wrong = [replace(one, answer="Nothing.") if one.kept else one for one in right]
+    told = [{fact.relation for fact in one.facts} - {KIND} for one in worth_asking(BIG)]
+    for findings, value in ((right, 1.0), (wrong, 0.0)):
+        found = study._by_noun(BIG, findings, seen, 0, {"miner": "miner"})
+        counts = [sum(bool(t) and t <= seen for t in told), sum(bool(t) and not t & seen for t in told)]
+        assert [len(one.values) for one in found] == counts and min(counts) > 20
+        assert [one.values.mean() for one in found] == [value, value]
+
+
+def captured(monkeypatch, base, arm, findings=()):
+    """The kinds of text that a chatbot would be trained on."""
+    seen = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(start, kinds, *_, **__):
+        seen.append({name: [start.tokenizer.decode(one.ids) for one in own] for name, own in kinds.items()})
+        raise Enough
+
+    with monkeypatch.context() as patch, pytest.raises(Enough):
+        patch.setattr(study, "train_chatbot", stop)
+        study.chat(PLAN, base, "any", arm, findings, 0)
+    return seen[0]
+
+
+def test_arms_are_what_their_names_say(base, monkeypatch):
+    oracle = study.asked_by(PLAN, "oracle", 0).findings
+    domain = study.world(PLAN).domain
+    kinds = {name: captured(monkeypatch, base, arm, oracle) for name, arm in ARMS.items()}
+    assert [list(kinds[name]) for name in ARMS] == [
+        ["conversations", "passages", "qa", "aug"][: k + 1] for k in range(4)
+    ]
+    whole = kinds["+ augmented"]
+    assert all(whole[name] == own for of in kinds.values() for name, own in of.items())
+    kept = [one for one in oracle if one.kept]
+    assert [len(whole[name]) for name in whole] == [40, len(domain), len(kept), len(kept)]
+    assert all(one.entity.lower() in text for one, text in zip(domain, whole["passages"]))
+    assert all(one.question.lower()[:-1] in text for one, text in zip(kept, whole["qa"]))
+    talks = [one.entity.lower() for one in domain]
+    assert not any(name in text for text in whole["conversations"] for name in talks)
+    several = captured(monkeypatch, base, Arm(passages=3))
+    assert list(several) == ["conversations", "passages"]
+    assert len(set(several["passages"])) == 3 * len(domain) and several["passages"][::3] == whole["passages"]
+    assert list(captured(monkeypatch, base, Arm(qa=True), oracle)) == ["conversations", "qa"]
+
+
+@pytest.mark.parametrize(
+    "name, arm", [("conversations", Arm()), ("+ QA", ARMS["+ QA"]), ("rewordings", Arm(2))]
+)
+def test_a_chatbot_is_measured(base, name, arm):
+    before = {key: value.copy() for key, value in base.items()}
+    findings = study.asked_by(PLAN, "oracle", 0, error=0.2).findings
+    bot = study.chat(PLAN, base, name, arm, findings, 4, source="oracle", error=0.2)
+    assert equal(base, before)
+    recorded(bot.measured, 4)
+    wanted = {"arm": name, "source": "oracle", "error": 0.2, "wordings": max(1, arm.passages)}
+    assert all({**one.factors, **wanted} == one.factors for one in bot.measured)
+    assert {one.metric for one in bot.measured} == {"score", "accuracy", "known", "recited", "tokens"}
+    scores = {one.factors["topic"]: one.values for one in rows(bot.measured, "score")}
+    assert list(scores) == [*TOPICS, "all"] and np.array_equal(
+        np.concatenate(list(scores.values())[:4]), scores["all"]
+    )
+    assert all(len(scores[topic]) == 10 and scores[topic].min() >= 0 for topic in TOPICS)
+    kinds = {one.factors["kind"]: len(one.values) for one in rows(bot.measured, "accuracy")}
+    assert kinds.keys() == {"one", "both", "greater"} and sum(kinds.values()) == 40
+    for metric in ("known", "recited"):
+        (one,) = rows(bot.measured, metric)
+        assert len(one.values) == len(facts_of(PLAN)) and one.factors.keys() == ARM
+    assert 300 < rows(bot.measured, "tokens")[0].values < 1200
+    assert {topic: len(said) for topic, said in bot.answers.items()} == dict.fromkeys(TOPICS, 10)
+    assert len(bot.dev) == 6
+    again = study.chat(PLAN, base, name, arm, findings, 4, source="oracle", error=0.2)
+    assert again.answers == bot.answers and same(again.measured, bot.measured)
+
+
+def test_without_pairs_there_is_nothing_to_mix(base):
+    with pytest.raises(ValueError, match="no examples of qa to mix"):
+        study.chat(PLAN, base, "QA only", Arm(qa=True), [Mined("d", 0, fails="new")], 0)
+
+
+def test_what_was_measured_of_nothing_is_not_recorded():
+    log = Log()
+    found = [Measured("mined", np.nan, 0, {"share": "a"}), Measured("found", np.array([]), 0, {})]
+    study.record(log, [*found, Measured("mined", 0.5, 1, {"share": "b"})])
+    assert [(row.metric, row.value, row.seed, dict(row.factors)) for row in log.rows] == [
+        ("mined", 0.5, 1, {"share": "b"})
+    ]
+
+
+def test_another_process_finds_the_same(base):
+    seeding = Seeding(n=4)
+    here = study.mined_by(PLAN, base, seeding, 1)
+    with ProcessPoolExecutor(max_workers=1, env={"OMP_NUM_THREADS": "1"}) as pool:
+        mined = pool.submit(study.mined_by, PLAN, base, seeding, 1).result()
+        bot = pool.submit(study.chat, PLAN, base, "conversations", Arm(), mined.findings, 1).result()
+    assert mined.findings == here.findings and same(mined.measured, here.measured)
+    assert pickle.loads(pickle.dumps(bot)).answers == study.chat(PLAN, base, "x", Arm(), [], 1).answers
+
+
+@pytest.mark.parametrize("make, wrong", [
+    (Seeding, {"n": 0}), (Seeding, {"error": 1.2}), (Seeding, {"error": -0.1}), (Seeding, {"nouns": 5}),
+    (Seeding, {"nouns": 25}), (Arm, {"passages": -1}), (Plan, {"conversations": 0}), (Plan, {"questions": 0}),
+    (Plan, {"dev": 0}),
+])  # fmt: skip
+def test_impossible_studies_are_refused(make, wrong):
+    with pytest.raises(ValueError, match="expected"):
+        make(**wrong)
+
+
+def test_findings_of_a_topic_are_not_those_of_a_longer_name():
+    one, other = Mined("steam engines/A", 0), Mined("steam engines too/A", 0)
+    assert Found("m", 0, [one, other], []).of("steam engines") == [one]
