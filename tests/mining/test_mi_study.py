@@ -33,7 +33,7 @@ BIG = replace(PLAN, world=WorldSettings(entities=5, known=1))
 SHARES = {
     "precision", "recall", "supported", "stands_alone", "pair_right", "duplicate", "malformed", "right_criterion",
 }  # fmt: skip
-MINER = {"miner", "analysis", "seeds", "error", "nouns"}
+MINER = {"miner", "analysis", "instances", "error", "nouns"}
 ARM = {"arm", "source", "error", "wordings"}
 
 
@@ -133,8 +133,8 @@ def test_the_oracle_finds_all_and_rules_do_not():
         assert len(found.findings) == sum(len(one.sentences) for one in study.world(PLAN).domain)
     assert rows(oracle.measured, "found")[0].values.all()
     assert rows(rules.measured, "found")[0].values.mean() < 1
-    parts = [oracle.of(topic) for topic in TOPICS]
-    assert sum(parts, []) == oracle.findings == oracle.of() and all(parts)
+    assert [one for topic in TOPICS for one in oracle.of(topic)] == oracle.findings == oracle.of()
+    assert all(oracle.of(topic) for topic in TOPICS)
     for who, error in (("miner", 0.0), ("template", 0.2)):
         with pytest.raises(ValueError, match=f"who is '{who}' with error {error}"):
             study.asked_by(PLAN, who, 0, error=error)
@@ -162,9 +162,12 @@ def test_agreement_refuses_what_is_not_said_twice():
 @pytest.mark.parametrize("seeding", [Seeding(n=8), Seeding(analysis=False, n=8, error=0.5, nouns=12)])
 def test_a_miner_is_taught_about_other_topics_and_measured(base, monkeypatch, seeding):
     seen, learn = [], study.fine_tune
-    monkeypatch.setattr(
-        study, "fine_tune", lambda model, instances, **how: seen.append((instances, how)) or learn(model, instances, **how)
-    )  # fmt: skip
+
+    def watched(model, instances, **how):
+        seen.append((instances, how))
+        return learn(model, instances, **how)
+
+    monkeypatch.setattr(study, "fine_tune", watched)
     found = study.mined_by(PLAN, base, seeding, 2)
     ((instances, how),) = seen
     assert len(instances) == 8 and how["seed"] == 2 and how["settings"] == PLAN.miner
@@ -180,7 +183,7 @@ def test_a_miner_is_taught_about_other_topics_and_measured(base, monkeypatch, se
     named = {
         "miner": "miner",
         "analysis": seeding.analysis,
-        "seeds": 8,
+        "instances": 8,
         "error": seeding.error,
         "nouns": seeding.nouns,
     }
@@ -198,12 +201,29 @@ def test_what_a_sentence_is_about_is_of_relations_seen_or_not(base):
     right = study.asked_by(BIG, "oracle", 0).findings
     seen = set(list(RELATIONS)[::2])
     wrong = [replace(one, answer="Nothing.") if one.kept else one for one in right]
-    told = [{fact.relation for fact in one.facts} - {KIND} for one in worth_asking(BIG)]
-    for findings, value in ((right, 1.0), (wrong, 0.0)):
+    told = {}  # by document and number of the sentence
+    for passage in study.world(BIG).domain:
+        for i, one in enumerate(passage.sentences):
+            told[passage.document.id, i] = {fact.relation for fact in one.facts if not one.fails} - {KIND}
+
+    def by_noun(spoilt):
+        """What is measured when the answers about these sentences are none."""
+        findings = [
+            replace(one, answer="Nothing.") if one.kept and spoilt(told[one.document, one.sentence]) else one
+            for one in right
+        ]
         found = study._by_noun(BIG, findings, seen, 0, {"miner": "miner"})
-        counts = [sum(bool(t) and t <= seen for t in told), sum(bool(t) and not t & seen for t in told)]
-        assert [len(one.values) for one in found] == counts and min(counts) > 20
-        assert [one.values.mean() for one in found] == [value, value]
+        assert [one.factors for one in found] == [
+            {"miner": "miner", "seen": known} for known in (True, False)
+        ]
+        return [one.values for one in found]
+
+    assert by_noun(lambda nouns: False) == [1.0, 1.0]
+    assert by_noun(lambda nouns: not nouns) == [1.0, 1.0]  # what a thing is: of no relation
+    assert by_noun(lambda nouns: len(nouns & seen) == 1 and len(nouns) == 2) == [1.0, 1.0]  # of both
+    assert by_noun(lambda nouns: nouns and nouns <= seen) == [0.0, 1.0]
+    assert by_noun(lambda nouns: not nouns & seen) == [1.0, 0.0]
+    assert [one.factors["seen"] for one in study._by_noun(BIG, right, set(RELATIONS), 0, {})] == [True]
 
 
 def captured(monkeypatch, base, arm, findings=()):
@@ -273,9 +293,10 @@ def test_a_chatbot_is_measured(base, name, arm):
     assert again.answers == bot.answers and same(again.measured, bot.measured)
 
 
-def test_without_pairs_there_is_nothing_to_mix(base):
-    with pytest.raises(ValueError, match="no examples of qa to mix"):
-        study.chat(PLAN, base, "QA only", Arm(qa=True), [Mined("d", 0, fails="new")], 0)
+def test_a_miner_without_pairs_adds_nothing(base, monkeypatch):
+    refused = [Mined("d", 0, fails="new"), Mined("d", 1, malformed="Answer: yes")]
+    for arm, kinds in ((Arm(qa=True, aug=True), []), (ARMS["+ augmented"], ["passages"])):
+        assert list(captured(monkeypatch, base, arm, refused)) == ["conversations", *kinds]
 
 
 def test_what_was_measured_of_nothing_is_not_recorded():
