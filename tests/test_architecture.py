@@ -27,7 +27,18 @@ ALLOWED = {
     "runs": {"datasets"},
     "claims": {"stats", "runs", "datasets"},
     "site": {"runs", "claims", "datasets", "display", "stats"},
-    "cli": {"cli", "cli_data", "cli_claims", "cli_doctor", "cli_label", "cli_mine", "runs", "claims", "site", "datasets"},
+    "cli": {
+        "cli",
+        "cli_data",
+        "cli_claims",
+        "cli_doctor",
+        "cli_label",
+        "cli_mine",
+        "runs",
+        "claims",
+        "site",
+        "datasets",
+    },
     "cli_label": {"zeroshot", "lm"},  # a method for the user's own data, loaded when it is called
     "cli_mine": {"mining", "lm"},  # so is this
 }

@@ -208,6 +208,9 @@ def errors_table(now: Any, recorded: Any = None) -> pd.DataFrame:
 def judges_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     """Return a row a judge: how far it agrees with the oracle."""
     found = measured(now, "agreement", recorded, measure=list(AGREEMENT), judge=list(JUDGES))
+    if len(found):  # none is above 1, correlations may be below 0
+        least = found["measure"].map({"kappa": -1.0, "spearman": -1.0}).fillna(0.0)
+        found = found.assign(lo=found["lo"].clip(lower=least), hi=found["hi"].clip(upper=1.0))
     plain = {"kappa": _plain, "spearman": _plain}
     return _wide(found.replace({"judge": JUDGES}), "judge", "measure", AGREEMENT, plain)
 
