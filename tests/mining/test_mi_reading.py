@@ -12,7 +12,7 @@ TWO = [  # of other kinds, of one kind, and with the same value
     (Fact(A, "pressure", "45 bar"), Fact(A, "town", "Ulm")),
     (Fact(A, "weight", "45 kilograms"), Fact(A, "dose", "45 grams")),
     (Fact(A, "owner", "Ibsen"), Fact(A, "builder", "Dahl")),
-    (Fact(A, "patent", "1844"), Fact(A, "opening", "1812")),
+    (Fact(A, "patent", "1824"), Fact(A, "opening", "1812")),
     (Fact(A, "fuel", "coal"), Fact(A, "coating", "coal")),
 ]
 GIVING = [
