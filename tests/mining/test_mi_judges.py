@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from msig_lib.lm.generate import Completion, Usage
 from msig_lib.mining.data import make_world
+from msig_lib.mining.judges import EmbeddingJudge, ModelJudge, OracleJudge, OverlapJudge, read_grade, word_f1
 from msig_lib.mining.questions import Question
 from msig_lib.mining.questions import draw_test_questions as questions_of
-from msig_lib.mining.judges import EmbeddingJudge, ModelJudge, OracleJudge, OverlapJudge, read_grade, word_f1
 from msig_lib.mining.wording import Fact
 
 A, B, C = "Bador Kelin", "Ramur Timur", "Hador Gulin"

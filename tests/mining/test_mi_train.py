@@ -193,9 +193,16 @@ def test_a_base_repeats_to_the_bit(world):
 
 def test_a_base_reads_of_nobody_in_the_world(of, world, monkeypatch):
     seen = []
-    monkeypatch.setattr(train, "train", lambda model, examples, *_, **__: seen.append(examples))
-    train.train_base(world, BaseSettings(width=16, heads=2, copy_steps=1, steps=50), seed=0)
-    copied, read = seen
+
+    def watched(model, examples, *_, **__):
+        seen.append((model.get_input_embeddings().weight.detach().clone(), examples))
+
+    monkeypatch.setattr(train, "train", watched)
+    for seed in (0, 1):
+        train.train_base(world, BaseSettings(width=16, heads=2, copy_steps=1, steps=50), seed=seed)
+    (start, copied), (_, read), *others = seen
+    for (weight, examples), own in zip(others, (copied, read)):  # the seed draws weights and both texts
+        assert not torch.equal(weight, start) and examples[:9] != own[:9]
     assert len(copied) == 64 and len(read) == 400
     texts = [normal(of.decode(one.ids, skip_special_tokens=True)) for one in read]
     assert not [name for name in world.names if any(normal(name) in text for text in texts)]
