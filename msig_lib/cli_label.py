@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msig_lib.errors import MsigError, listing, message
+from msig_lib.errors import MsigError, listing, told_to_the_user
 
 if TYPE_CHECKING:
     from msig_lib.zeroshot.classifier import GENCoClassifier
@@ -65,7 +65,7 @@ def label(
 ) -> None:
     """Label texts by self-training: give texts and class names, get a label and probabilities a text."""
     start = time.time()
-    with _told_to_the_user():
+    with told_to_the_user():
         names = _names(labels, labels_file)
         chosen, is_model = _generator(generator, server, model, key_env)
         out = out or texts.with_name(f"{texts.stem}.labelled.jsonl")
@@ -340,12 +340,3 @@ def _whole(out: Path, sidecar: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         for file, part, _ in parts:
             file.close()
             part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _told_to_the_user() -> Iterator[None]:
-    """Turn the library's errors about what it was given into messages without a traceback."""
-    try:
-        yield
-    except (ValueError, TypeError, OSError) as error:
-        raise MsigError(message(error)) from error

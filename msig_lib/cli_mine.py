@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msig_lib.errors import MsigError, message
+from msig_lib.errors import MsigError, message, told_to_the_user
 
 if TYPE_CHECKING:
     from msig_lib.mining.documents import Counted, Document, Teacher
@@ -60,7 +60,7 @@ def mine(
     seed: Annotated[int, typer.Option("--seed")] = 0,
 ) -> None:
     """Mine questions and answers from documents; the same command goes on where it was stopped."""
-    with _told_to_the_user():
+    with told_to_the_user():
         out = out or docs.with_name(f"{docs.stem}.pairs.jsonl")
         _refuse(docs, out)
         names = {"text_field": text_field, "id_field": id_field, "title_field": title_field}
@@ -282,12 +282,3 @@ def _goes_on(journal: Journal, total: int) -> Iterator[None]:
         raise MsigError(
             f"{why}\n{journal.done} of {total} sentences are done; the same command goes on from there"
         ) from error
-
-
-@contextmanager
-def _told_to_the_user() -> Iterator[None]:
-    """Turn the library's errors about what it was given into messages without a traceback."""
-    try:
-        yield
-    except (ValueError, TypeError, OSError) as error:
-        raise MsigError(message(error)) from error

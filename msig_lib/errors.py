@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MsigError(Exception):
     """A mistake or a missing thing, told in a few lines: what was given, what was expected, what to do."""
@@ -10,6 +13,15 @@ class MsigError(Exception):
 def message(error: BaseException) -> str:
     """Return what an error says (a KeyError's text without the quotes that `str` puts around it)."""
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+@contextmanager
+def told_to_the_user() -> Iterator[None]:
+    """Turn the library's errors about what it was given into messages without a traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, OSError) as error:
+        raise MsigError(message(error)) from error
 
 
 def listing(names: object, limit: int = 30) -> str:

@@ -8,7 +8,7 @@ anew in each of them from its seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,8 @@ from msig_lib.chartqa.questions import KINDS, Question, arithmetic, ask, kinds_o
 from msig_lib.chartqa.train import BaseSettings, MixSettings, fine_tune, train_base
 from msig_lib.lm.processes import in_processes as in_processes  # notebooks call it as study.in_processes
 from msig_lib.lm.vision import VisionSettings
+from msig_lib.stats.measured import Measured
+from msig_lib.stats.measured import record as record  # and as study.record
 
 State = dict[str, np.ndarray]
 WORLD_SEED = 0  # ours: one world for all seeds; seeds draw the training
@@ -67,27 +69,10 @@ class Plan:
         return ask(charts.tables, n, self.kinds, seed=DRAWS[what]), charts
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One row for the log: `log.add(metric, values, seed=seed, **factors)`."""
-
-    metric: str
-    values: Any
-    seed: int
-    factors: dict[str, Any]
-
-
 def world(plan: Plan) -> World:
     """Return the charts of a plan: to train on, and disjoint ones for development and test."""
     sizes = (("train", plan.charts), ("dev", max(2 * plan.dev, 50)), ("test", max(2 * plan.test, 50)))
     return _world(sizes, plan.styles, plan.marks)
-
-
-def record(log: Any, found: Iterable[Measured]) -> None:
-    """Add measurements to a log of results; what was measured of nothing (all NaN) is left out."""
-    for one in found:
-        if np.isfinite(one.values).any():
-            log.add(one.metric, one.values, seed=one.seed, **one.factors)
 
 
 @lru_cache(maxsize=2)

@@ -11,10 +11,11 @@ import numpy as np
 from msig_lib.chartqa import evaluate, signal, tune
 from msig_lib.chartqa.data import Charts
 from msig_lib.chartqa.model import Learner
-from msig_lib.chartqa.study import Measured, Plan, State, dev_accuracy, learner, tested
+from msig_lib.chartqa.study import Plan, State, dev_accuracy, learner, tested
 from msig_lib.preference.pairs import Pairs, shuffle_pairs
 from msig_lib.preference.selection import agreeing
 from msig_lib.preference.train import DPOTrained
+from msig_lib.stats.measured import Measured
 
 SAMPLES = (1, 2, 4, 8, 16, 32, 64)  # N of figure 7.5
 

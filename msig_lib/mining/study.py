@@ -8,7 +8,7 @@ anew in each of them from its seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -41,6 +41,8 @@ from msig_lib.mining.train import (
     train_chatbot,
 )
 from msig_lib.mining.words import DOMAIN, GENERAL, KIND, RELATIONS
+from msig_lib.stats.measured import Measured
+from msig_lib.stats.measured import record as record  # notebooks call it as study.record
 
 State = dict[str, np.ndarray]
 # Ours: one encyclopedia for all seeds, which draw the training. The chatbots' settings were chosen on that of seed 0,
@@ -105,9 +107,7 @@ class Plan:
     world: WorldSettings = field(default_factory=WorldSettings)
     base: BaseSettings = field(default_factory=BaseSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
-    miner: TrainSettings = field(
-        default_factory=lambda: TrainSettings(500, 8, 3e-3)
-    )  # ours: on development passages
+    miner: TrainSettings = field(default_factory=lambda: TrainSettings(500, 8, 3e-3))  # ours: see WORLD_SEED
     conversations: int = 6_000
     questions: int = 50  # of each topic; thesis 5.5.2: about 30
     dev: int = 200
@@ -124,23 +124,6 @@ class Plan:
         """Return questions in the words of tests about the entities of the conversations."""
         known = [passage for topic in world(self).known.values() for passage in topic]
         return draw_test_questions(known, self.dev, seed=1)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One row for the log: `log.add(metric, values, seed=seed, **factors)`."""
-
-    metric: str
-    values: Any
-    seed: int
-    factors: dict[str, Any]
-
-
-def record(log: Any, found: Iterable[Measured]) -> None:
-    """Add measurements to a log of results; what was measured of nothing (all NaN) is left out."""
-    for one in found:
-        if np.isfinite(one.values).any():
-            log.add(one.metric, one.values, seed=one.seed, **one.factors)
 
 
 def world(plan: Plan) -> Encyclopedia:

@@ -13,7 +13,8 @@ from msig_lib.mining.grades import agreement
 from msig_lib.mining.judges import EmbeddingJudge, OracleJudge, OverlapJudge
 from msig_lib.mining.library import LocalLibrary
 from msig_lib.mining.signal import TemplateTeacher
-from msig_lib.mining.study import ARMS, TOPICS, Chatbot, Measured, Plan, world
+from msig_lib.mining.study import ARMS, TOPICS, Chatbot, Plan, world
+from msig_lib.stats.measured import Measured
 
 
 def corpora(plan: Plan) -> list[Measured]:

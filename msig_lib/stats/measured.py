@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,23 @@ import pandas as pd
 from msig_lib.stats.intervals import mean_interval, paired_interval
 
 NOW, RECORDED = "this run", "recorded"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row for the log: `log.add(metric, values, seed=seed, **factors)`."""
+
+    metric: str
+    values: Any
+    seed: int
+    factors: dict[str, Any]
+
+
+def record(log: Any, found: Iterable[Measured]) -> None:
+    """Add measurements to a log of results; what was measured of nothing (all NaN) is left out."""
+    for one in found:
+        if np.isfinite(one.values).any():
+            log.add(one.metric, one.values, seed=one.seed, **one.factors)
 
 
 def intervals(
