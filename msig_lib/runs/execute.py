@@ -105,14 +105,19 @@ def _execute(
     target = out / f"{job.chapter}.ipynb"
     record = {**provenance.facts(project, job, threads), "started": store.utc()}
     begin = time.monotonic()
-    with kernel.kernelspec(work, project, out, threads), provenance.PeakMemory() as memory:
+    with (
+        kernel.kernelspec(work, project, out, threads),
+        provenance.PeakMemory() as memory,
+        provenance.CpuTime() as cpu,
+    ):
         error = _papermill(job, cells, target, out / LOG, progress)
     seconds = round(time.monotonic() - begin, 2)
     _tidy(target, job)
     error = error or _undeclared(job, out / DATA)
     if error:
         raise RunFailed(_keep_failure(job, out, error))
-    record |= {"seconds": seconds, "peak_memory_mib": memory.mib, "cells": _durations(target)}
+    record |= {"seconds": seconds, "cpu_seconds": cpu.seconds, "peak_memory_mib": memory.mib}
+    record["cells"] = _durations(target)
     (out / provenance.FILE).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     _strip_times(target)
     facts = {"seconds": seconds, "parts": job.parts, "own": job.own}

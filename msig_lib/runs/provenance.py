@@ -102,6 +102,34 @@ def hardware() -> dict[str, Any]:
     }
 
 
+class CpuTime:
+    """Measures the user and system time of the child processes that end inside; `seconds` is None where the
+    system cannot tell. Unlike the time by the clock, it does not grow when other programs share the machine.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: float | None = None
+
+    def __enter__(self) -> CpuTime:
+        self._before = _children_cpu()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        after = _children_cpu()
+        if self._before is not None and after is not None:
+            self.seconds = round(after - self._before, 2)
+
+
+def _children_cpu() -> float | None:
+    """Return the CPU seconds of all waited-for children and theirs, or None where there is no such count."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class PeakMemory:
     """Samples the resident memory of this process's children; `mib` is the largest sum of one sample."""
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.console import Console
 from tiny_checkout import Tiny
 
 from msig_lib.project import project
-from msig_lib.runs import execute, key, recheck, results, store
+from msig_lib.runs import execute, key, provenance, recheck, results, store
 from msig_lib.runs.progress import Progress
 
 
@@ -46,6 +47,7 @@ def test_a_run_is_recorded_and_not_repeated(inside: Tiny):
     assert facts["key"] == first.job.key and facts["commit"] is None and facts["threads"] == 1
     assert facts["data"] == {"toy": store.sha256(inside.root / "data/toy")}
     assert facts["peak_memory_mib"] > 10 and facts["seconds"] > 0 and len(facts["cells"]) == 5
+    assert 0.1 < facts["cpu_seconds"] < 60
     # Nothing that is published tells whose machine it was.
     for name in ("provenance.json", "ch01_first.ipynb", "run.json"):
         published = (first.run_dir / name).read_text()
@@ -61,6 +63,14 @@ def test_a_run_is_recorded_and_not_repeated(inside: Tiny):
     assert (
         not third.cached and "results.jsonl changed" in third.warnings[0] and "warning: damaged run" in told
     )
+
+
+def test_cpu_time_counts_a_kernel_and_its_own_processes_and_not_waiting():
+    burn = "import time\nwhile time.process_time() < .3: pass"
+    outer = f"import subprocess, sys, time; time.sleep(.5); subprocess.run([sys.executable, '-c', {burn!r}])"
+    with provenance.CpuTime() as cpu:
+        subprocess.run([sys.executable, "-c", outer], check=True)
+    assert 0.3 <= cpu.seconds < 0.75
 
 
 def test_a_failing_cell_is_named_and_the_other_notebooks_go_on(inside: Tiny):
