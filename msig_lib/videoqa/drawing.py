@@ -188,12 +188,13 @@ def _check_covers(batch: _Batch, centres: np.ndarray, settings: ClipSettings) ->
     share = covered(centres, kind, size=settings.size)  # [S, F, i, j]
     frame = np.arange(settings.frames)[:, None]
     seen = (frame >= batch.enters[:, None]) & (frame < batch.leaves[:, None])  # [S, F, K]
-    share = share * seen[..., None] * seen[:, :, None]
     peak, (free, hides) = share.max(axis=1), HIDDEN
+    # What covers a thing may itself be half in the picture only.
+    outside = (share * ~seen[..., None]).max(axis=1)  # while it enters or leaves
     begins = np.take_along_axis(share, batch.enters[:, None, :, None].clip(0, settings.frames - 1), axis=1)[
         :, 0
     ]
-    unclear = ((peak > free) & (peak < hides)) | (begins > free)
+    unclear = ((peak > free) & (peak < hides)) | (begins > free) | (outside > free)
     hidden = share.sum(axis=(1, 3)) > 0.5 * seen.sum(axis=1)
     over = peak >= hides
     batch.good &= ~(unclear.any(axis=(1, 2)) | hidden.any(axis=1) | (over.sum(axis=2) > 1).any(axis=1))
