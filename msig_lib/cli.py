@@ -178,14 +178,16 @@ def book(
         runs, missing = cli_claims.latest(_jobs(None, tier))
         if missing:
             raise MsigError(f"no run of {', '.join(missing)} at tier {tier} yet; leave out --no-run")
+        cached = set(runs)
     else:
         jobs = _jobs(None, tier)
         outcomes = _run(jobs, threads)
         _end("failed", {o.job.chapter: o.error for o in outcomes if o.error}, len(jobs))
         runs = {o.job.chapter: o.run_dir for o in outcomes if o.run_dir}
+        cached = {o.job.chapter for o in outcomes if o.cached}
     from msig_lib.site.build import build
 
-    print(f"open {build(_project(), runs, tier, cli_claims.verdicts(runs, tier))}")
+    print(f"open {build(_project(), runs, tier, cli_claims.verdicts(runs, tier), cached)}")
 
 
 @app.command()

@@ -34,6 +34,10 @@ class Chapter:
     short: str = ""
     area: str = ""
     signal: str = ""
+    finding: str = ""  # the claim that its card shows
+    surprise: bool = False  # the start page shows this card's finding first
+    figure: str = ""  # the figure of its card; without it the cell tagged `cover`
+    cite: tuple[str, ...] = ()  # its papers, keys of references.bib
     written: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of its cell of parameters
     notebook: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -65,16 +69,19 @@ class Chapter:
         return (self.notebook or {}).get("cells", ())
 
     def cover(self) -> str | None:
-        """Return the figure (HTML) of the cell tagged `cover`, else the first figure, else None."""
-        first = None
+        """Return the figure (HTML) that the card names, else that of the cell tagged `cover`, else the first."""
+        first = tagged = None
         for cell in self.cells():
             for output in cell.get("outputs", ()):
                 text = "".join(output.get("data", {}).get("text/html", ""))
-                if '<figure class="msig-figure"' in text:
-                    if COVER in cell["metadata"].get("tags", ()):
-                        return text
-                    first = first or text
-        return first
+                if '<figure class="msig-figure"' not in text:
+                    continue
+                if self.figure and f'id="fig-{self.figure}"' in text:
+                    return text
+                first = first or text
+                if COVER in cell["metadata"].get("tags", ()):
+                    tagged = tagged or text
+        return tagged or first
 
 
 def source(cell: Mapping[str, Any]) -> str:
@@ -121,6 +128,10 @@ def load(folder: Path, runs: Mapping[str, Path]) -> list[Chapter]:
                 short=card.get("name", ""),
                 area=card.get("field", ""),
                 signal=card.get("signal", ""),
+                finding=card.get("finding", ""),
+                surprise=bool(card.get("surprise")),
+                figure=card.get("figure", ""),
+                cite=tuple(card.get("cite", ())),
                 written=name in runs or (folder.parent / "notebooks" / f"{name}.ipynb").is_file(),
                 notebook=notebook,
                 provenance=provenance,

@@ -57,7 +57,9 @@ def page(
     if recorded:
         cells.append(_markdown(recorded))
     cells.append(_markdown(f"## Claims of this chapter\n\n{claims(chapter, lines)}"))
-    cells.append(_markdown(f"## Run details\n\n{html.raw(run_details(chapter, defaults))}"))
+    cells.append(
+        _markdown(f"## Run details\n\n{again(chapter, defaults)}\n\n{html.raw(run_details(chapter))}")
+    )
     document["cells"] = cells
     document["metadata"].setdefault("kernelspec", {"display_name": "Python 3"})["name"] = "python3"
     return document
@@ -95,11 +97,15 @@ def claims(chapter: Chapter, lines: Sequence[Entry]) -> str:
     return f"{intro} {shade}\n\n{html.raw(table(lines, caption=f'Claims of {chapter.heading}'))}"
 
 
-def run_details(chapter: Chapter, defaults: Mapping[str, Any]) -> str:
-    """Return where a chapter's numbers come from, and the command that makes them again (HTML)."""
+def again(chapter: Chapter, defaults: Mapping[str, Any]) -> str:
+    """Return the command that runs a chapter again exactly as it ran, to be copied (MyST)."""
+    return f"Re-run this chapter, in a checkout of the project:\n\n```bash\n{command(chapter, defaults)}\n```"
+
+
+def run_details(chapter: Chapter) -> str:
+    """Return where a chapter's numbers come from (HTML)."""
     told = chapter.provenance
-    rows = {"Re-run": f"<code>{escape(command(chapter, defaults))}</code>"}
-    rows["Code"] = _commit(told.get("commit"))
+    rows = {"Code": _commit(told.get("commit"))}
     if told.get("key"):
         rows["Run key"] = f"<code>{escape(str(told['key'])[:24])}</code>"
     rows["Tier"] = escape(str(told.get("tier", "")))
@@ -116,6 +122,8 @@ def run_details(chapter: Chapter, defaults: Mapping[str, Any]) -> str:
         )
         rows["Data"] = ", ".join(items)
     rows["Time"] = html.duration(told.get("seconds"))
+    if told.get("cpu_seconds") is not None:
+        rows["CPU time"] = html.duration(told["cpu_seconds"])
     if told.get("peak_memory_mib"):
         rows["Peak memory"] = f"{told['peak_memory_mib'] / 1024:.2f} GiB"
     rows["Machine"] = _machine(told.get("hardware") or {}, told.get("threads"))

@@ -28,6 +28,8 @@ class Entry:
     anchor: str | None
     verdict: str
     thesis: str
+    thesis_a: float | None
+    thesis_b: float | None
     metric: str
     direction: str
     smallest_effect: float | None
@@ -44,12 +46,18 @@ class Entry:
     link: str  # the cell that measured it, "" when its chapter is not in this build
 
 
-def entries(verdicts: Iterable[Verdict], *, built: Container[str]) -> list[Entry]:
-    """Return verdicts in the form of the pages; `built` names the chapters that have a page."""
-    return [_entry(verdict, built) for verdict in verdicts]
+Names = Mapping[str, Mapping[str, str]]
 
 
-def _entry(verdict: Verdict, built: Container[str]) -> Entry:
+def entries(verdicts: Iterable[Verdict], *, built: Container[str], names: Names | None = None) -> list[Entry]:
+    """Return verdicts in the form of the pages; `built` names the chapters that have a page.
+
+    `names` are {"metrics": ..., "values": ...}: how what the results abbreviate is written (book/names.yml).
+    """
+    return [_entry(verdict, built, names or {}) for verdict in verdicts]
+
+
+def _entry(verdict: Verdict, built: Container[str], names: Names) -> Entry:
     claim = verdict.claim
     test = claim.test if isinstance(claim.test, Comparison) else None
     page = f"{claim.chapter}.html" + (f"#{claim.anchor}" if claim.anchor else "")
@@ -65,9 +73,11 @@ def _entry(verdict: Verdict, built: Container[str]) -> Entry:
         direction=test.direction if test else "",
         smallest_effect=test.smallest_effect if test else None,
         thesis=_thesis(claim.paper),
-        metric=test.metric if test else "",
-        a=_side(test.a) if test else "",
-        b=_side(test.b) if test else "",
+        thesis_a=claim.paper.a if claim.paper else None,
+        thesis_b=claim.paper.b if claim.paper else None,
+        metric=_written(test.metric, names.get("metrics", {})) if test else "",
+        a=_side(test.a, names) if test else "",
+        b=_side(test.b, names) if test else "",
         a_mean=verdict.a_mean,
         b_mean=verdict.b_mean,
         estimate=verdict.estimate,
@@ -80,12 +90,25 @@ def _entry(verdict: Verdict, built: Container[str]) -> Entry:
     )
 
 
-def _side(side: Side) -> str:
+def _side(side: Side, names: Names) -> str:
     """Return what a side is in words: the values of its factors, or the fixed value."""
     if side.value is not None:
         return "fixed value"
-    words = [str(value).replace("_", " ") for value in side.factors.values() if value is not None]
-    return ", ".join([*words, *([side.metric] if side.metric else [])])
+    known = names.get("values", {})
+    words = [_factor(name, value, known) for name, value in side.factors.items() if value is not None]
+    return ", ".join([*words, *([_written(side.metric, names.get("metrics", {}))] if side.metric else [])])
+
+
+def _factor(name: str, value: object, known: Mapping[str, str]) -> str:
+    """Return a factor's value; truth values and numbers say nothing without the factor's name."""
+    name = name.replace("_", " ")
+    if isinstance(value, bool):
+        return f"{'with' if value else 'without'} {name}"
+    return _written(value, known) if isinstance(value, str) else f"{name} {value:,g}"
+
+
+def _written(text: str, known: Mapping[str, str]) -> str:
+    return known.get(text, text.replace("_", " "))
 
 
 def _thesis(paper: Paper | None) -> str:
@@ -129,10 +152,22 @@ def _row(line: Entry, chapters: bool) -> str:
         f'<th scope="row" role="rowheader" class="mathjax_process">'
         f'<span class="msig-statement">{inline(line.statement)}</span>'
         f'<span class="msig-meta">{" · ".join(about)}</span>{reason}</th>'
-        f'<td role="cell" data-label="Thesis">{escape(line.thesis, quote=False)}</td>'
+        f'<td role="cell" data-label="Thesis" class="num">{_theirs(line)}</td>'
         f'<td role="cell" data-label="Here" class="num">{ours}</td>'
         f'<td role="cell" data-label="Difference" class="num">{difference}</td></tr>'
     )
+
+
+def _theirs(line: Entry) -> str:
+    """Return the thesis's own figures, and their difference where it gives both."""
+    numbers = " against ".join(f"{value:g}" for value in (line.thesis_a, line.thesis_b) if value is not None)
+    if not numbers:
+        return escape(line.thesis, quote=False)
+    about = line.thesis.partition(" (")[2].removesuffix(")")
+    if line.thesis_a is not None and line.thesis_b is not None:
+        about = f"{f'{line.thesis_a - line.thesis_b:+.4g}'.replace('-', '−')} · {about}".removesuffix(" · ")
+    told = f'<span class="msig-meta">{escape(about, quote=False)}</span>' if about else ""
+    return f'<span class="msig-range">{numbers}</span>{told}'
 
 
 def _ours(line: Entry) -> str:

@@ -3,13 +3,14 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import fake
 import pytest
 
 from msig_lib import site
-from msig_lib.site import chapters, details, ledger
-from msig_lib.site.build import with_buttons
+from msig_lib.site import chapters, details, ledger, start
+from msig_lib.site.assemble import with_buttons
 from msig_lib.site.html import duration
 
 
@@ -34,8 +35,41 @@ def test_start_page_has_cards_figure_and_counts(book):
     page = text(book, "index.html")
     planned = len(chapters.load(fake.project().book, {})) - 1
     assert page.count('class="msig-card"') == 1 and page.count("msig-card-planned") == planned > 4
-    assert 'id="fig-fake-growth"' in page and "1 min 23 s" in page
+    thumb = re.search(r'<div class="msig-thumb"><svg (.*?)</svg>', page, re.DOTALL)[1]
+    assert "Six rising curves" in thumb and "min-width" not in thumb and "1 min 23 s" in page
     assert re.findall(r"<strong>(\d+)</strong><span class=\"msig-badge", page) == ["1"] * 5
+
+
+def test_start_page_shows_what_surprises_most_with_computed_numbers(book):
+    shown = re.search(r'<section class="msig-surprise".*?</section>', text(book, "index.html"), re.DOTALL)[0]
+    assert "A statement about svm." in shown and "contradicted" in shown
+    assert "0.200" in shown and "0.220" in shown and "−0.020</strong> [−0.030, −0.010]" in shown
+    assert f'href="{fake.CHAPTER}.html#explore"' in shown
+
+
+def test_a_finding_that_is_as_stated_is_no_surprise(chapter):
+    known = {line.id: line for line in entries()}
+    assert start.surprise([replace(chapter, finding="ch02-words")], known) is None
+    unsurprising = replace(chapter, finding="ch02-words", surprise=True)
+    contradicted = replace(chapter, finding="ch02-svm")
+    assert start.surprise([unsurprising, contradicted], known) == (contradicted, known["ch02-svm"])
+
+
+def test_a_card_that_names_an_unknown_claim_is_told(chapter):
+    with pytest.raises(site.SiteError, match=r"no claim 'ch02-nothing'; its claims: ch02-words, ch02-svm"):
+        start.page([replace(chapter, finding="ch02-nothing")], entries(), "quick", "")
+
+
+def test_a_card_shows_the_figure_it_names(chapter):
+    other = {**fake.outputs()["cover"]}
+    other["text/html"] = other["text/html"].replace("fig-fake-growth", "fig-second")
+    cells = [
+        *chapter.cells(),
+        {"cell_type": "code", "metadata": {}, "outputs": [{"data": other}], "source": ""},
+    ]
+    both = replace(chapter, notebook={"cells": cells})
+    assert 'id="fig-fake-growth"' in both.cover()
+    assert 'id="fig-second"' in replace(both, figure="second").cover()
 
 
 def test_chapter_ends_with_claims_and_run_details(book):
@@ -45,12 +79,14 @@ def test_chapter_ends_with_claims_and_run_details(book):
         "+0.031",
         "c0ffeec0ffee",
         "0.89 GiB",
+        "1 min 11 s",
         "A processor, 2 cores",
         "torch 2.13.0",
     ):
         assert piece in page
     # epochs is the notebook's own and seeds the tier's, so only the changed parameter is part of the command
-    assert f"msig run {fake.CHAPTER} --tier quick -p n_words=16 --force" in page
+    words = re.sub(r"<[^>]+>", "", page)
+    assert f"msig run {fake.CHAPTER} --tier quick -p n_words=16 --force" in words
 
 
 def test_our_names_are_code_and_nothing_of_thebe_is_left(book):
@@ -130,6 +166,7 @@ def test_buttons_only_with_a_repository():
     assert "launch_buttons" not in without and not without["html"]["use_repository_button"]
     known = with_buttons({**given, "repository": {"url": "https://example.org/a/b", "branch": "main"}})
     assert known["html"]["use_repository_button"] and known["launch_buttons"]["binderhub_url"]
+    assert known["repository"]["path_to_book"] == "notebooks"
 
 
 def test_broken_page_gives_the_reason_and_keeps_the_earlier_book(tmp_path):
