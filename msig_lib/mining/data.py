@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -215,8 +216,12 @@ def write_passage(
 
 
 def reworded(world: Encyclopedia, passage: Passage, n: int, *, seed: int) -> list[Passage]:
-    """Return n passages that state the same facts in other words and another order, with the same id."""
-    rng = np.random.default_rng([seed, 7])
+    """Return n passages that state the same facts in other words and another order, with the same id.
+
+    Words and order are drawn anew for every passage: they depend on the seed and on the document's id.
+    """
+    own = int.from_bytes(hashlib.sha256(passage.document.id.encode()).digest()[:8])
+    rng = np.random.default_rng([seed, 7, own])
     topic = TOPICS[passage.topic]
     return [write_passage(topic, passage.facts, world.settings, rng, world.names) for _ in range(n)]
 

@@ -20,7 +20,17 @@ POINTING = re.compile(
 """Words by which a question points to a text that its reader does not have."""
 PRONOUN = re.compile(r"\b(?:it|its|he|him|his|she|her|hers|they|them|their|theirs|this|that|these|those)\b")
 MEASURES = ("supported", "stands_alone", "pair_right", "duplicate")
-COLUMNS = ("document", "sentence", "kept", "should_keep", "malformed", "right_criterion", *MEASURES)
+ANALYSED = ("analysed", "analysis_right", "follows")
+COLUMNS = (
+    "document",
+    "sentence",
+    "kept",
+    "should_keep",
+    "malformed",
+    "right_criterion",
+    *MEASURES,
+    *ANALYSED,
+)
 
 
 def miner_quality(findings: Sequence[Mined], passages: Mapping[str, Passage]) -> pd.DataFrame:
@@ -35,6 +45,9 @@ def miner_quality(findings: Sequence[Mined], passages: Mapping[str, Passage]) ->
     points to no text. `pair_right`: supported, and it asks by name for facts of this very sentence. `duplicate`:
     earlier pairs of the same document claimed all that this answer claims (where nothing can be read: their question
     was the same).
+
+    Of kept pairs with an analysis (`analysed`): `analysis_right`, it claims facts of this very sentence and nothing
+    else; `follows`, the answer claims nothing that the analysis does not.
 
     Texts are read by `reading.read_claims`, so that wording does not matter. ValueError for a document that is not
     among `passages` or a sentence it does not have.
@@ -70,6 +83,13 @@ def miner_quality(findings: Sequence[Mined], passages: Mapping[str, Passage]) ->
                 "pair_right": supported and bool(wanted) and wanted <= facts,
                 "duplicate": claims <= told if claims else same in asked_before,
             }
+            if one.analysis.strip():
+                gave = read_claims(one.analysis, entity=passage.entity)
+                row |= {
+                    "analysed": True,
+                    "analysis_right": bool(gave) and gave <= set(of.facts) and not of.fails,
+                    "follows": bool(claims) and claims <= gave,
+                }
             told |= claims
             asked_before.add(same)
         rows.append(row)
@@ -81,7 +101,8 @@ def summary(frame: pd.DataFrame) -> dict[str, float]:
 
     `precision`: kept that should be kept; `recall`: sentences worth asking that are kept (malformed ones are not);
     `found`: of the same, those with a right pair; `supported`, `stands_alone`, `pair_right` and `duplicate`: of the
-    kept; `malformed`: of all; `right_criterion`: of those rightly refused. NaN where there is nothing to share.
+    kept; `analysis_right` and `follows`: of the kept with an analysis; `malformed`: of all; `right_criterion`: of those
+    rightly refused. NaN where there is nothing to share.
     """
     kept, should = frame["kept"], frame["should_keep"]
     refused = ~kept & ~should & ~frame["malformed"]
@@ -90,6 +111,7 @@ def summary(frame: pd.DataFrame) -> dict[str, float]:
         "recall": (kept, should),
         "found": (frame["pair_right"], should),
         **{name: (frame[name], kept) for name in MEASURES},
+        **{name: (frame[name], frame["analysed"]) for name in ANALYSED[1:]},
         "malformed": (frame["malformed"], kept | True),
         "right_criterion": (frame["right_criterion"], refused),
     }

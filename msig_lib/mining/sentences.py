@@ -15,15 +15,18 @@ from msig_lib.mining.shown import (
     AGREEMENT,
     JUDGES,
     KNOWN,
+    MINING,
     RECITED,
+    TEXTS,
     WRONG,
     errors_frame,
     known_frame,
     points,
     rewordings_frame,
 )
-from msig_lib.mining.shown_rows import PLAIN, compared, measured, of_arm
-from msig_lib.stats.measured import NOW, RECORDED
+from msig_lib.mining.shown_rows import PLAIN, compared, factors_of, measured, of_arm
+from msig_lib.mining.study import ARMS
+from msig_lib.stats.measured import NOW, RECORDED, intervals
 
 CHANCE = 0.5  # of a question with two answers
 
@@ -103,6 +106,45 @@ def stored(now: Any, recorded: Any = None) -> str:
     row = compared(now, recorded, "known", of_arm("+ QA"), of_arm("+ passages"))
     gain = f" Pairs beside the passages change the known facts by {_told(row)}." if row is not None else ""
     return f"Of what a chatbot was told: {'; '.join(parts)}.{gain}"
+
+
+def augmented(now: Any, recorded: Any = None) -> str:
+    """Return what the answers as text add to the facts known: in several wordings, and in the words of the pairs."""
+    of = {
+        "several wordings": "+ augmented",
+        "the very words of the pairs": "+ augmented, same words",
+    }
+    parts = []
+    for name, arm in of.items():
+        row = compared(now, recorded, "known", of_arm(arm), of_arm("+ QA"))
+        if row is not None:
+            parts.append(f"in {name} by {_told(row)}")
+    return (
+        f"The mined answers as text, beside the pairs, change the facts known {_and(parts)}." if parts else ""
+    )
+
+
+def cost(now: Any, recorded: Any = None) -> str:
+    """Return what the kinds of text cost in tokens: each read once, and what the miner read and wrote for the pairs."""
+    once = measured(now, "tokens_once", recorded, defaults=PLAIN, **PLAIN, arm=list(ARMS), kind=list(TEXTS))
+    if not len(once):
+        return ""
+    at = once.drop_duplicates("kind", keep="last").set_index("kind")["value"]
+    told = [f"the {TEXTS[kind]} have **{at[kind]:,.0f}**" for kind in TEXTS if kind in at]
+    out = [f"Tokens, each text once: {_and(told)}."]
+    named = {"miner": "miner", "analysis": True, "error": 0.0}
+    mining = {of: factors_of(now, "mining_tokens", **named, of=of) for of in MINING}
+    source = now
+    if None in mining.values() and recorded is not None:
+        mining = {of: factors_of(recorded, "mining_tokens", **named, of=of) for of in MINING}
+        source = recorded
+    if None not in mining.values():
+        spent = {of: intervals(source, "mining_tokens", **mining[of])["value"].iloc[0] for of in MINING}
+        out.append(
+            f"To write the pairs the miner read {spent['read']:,.0f} tokens and wrote {spent['written']:,.0f}, after "
+            f"{spent['learned from']:,.0f} tokens of training on what the teacher wrote."
+        )
+    return " ".join(out)
 
 
 def rewordings(now: Any, recorded: Any = None) -> str:

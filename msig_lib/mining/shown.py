@@ -23,7 +23,7 @@ from msig_lib.mining.shown_rows import (
     measured,
     ordered,
 )
-from msig_lib.mining.study import ARMS, TOPICS
+from msig_lib.mining.study import ARMS, CONTROLS, TOPICS
 from msig_lib.stats.measured import NOW, RECORDED
 
 EVERY = "all topics"
@@ -32,6 +32,7 @@ SHARES = {
     "precision": "rightly kept", "recall": "worth asking, kept", "supported": "supported",
     "stands_alone": "stand alone", "pair_right": "right pairs", "duplicate": "asked before",
     "malformed": "unreadable", "right_criterion": "right criterion",
+    "analysis_right": "right analyses", "follows": "answers that follow the analysis",
 }  # fmt: skip
 """What a reader sees for the shares of `quality.summary`."""
 JUDGES = {"overlap": "words shared with the reference", "embedding": "likeness of sentence vectors"}
@@ -56,6 +57,10 @@ FILTERS = {
 WRONG, KNOWN = "wrong pairs", "known facts"
 """Measures of `errors_frame`."""
 RECITED = "recited facts"
+TEXTS = {"conversations": "conversations", "passages": "passages", "qa": "pairs", "aug": "answers as text"}
+"""Kinds of text that a chatbot learns from."""
+MINING = {"learned from": "learnt from", "read": "read", "written": "wrote"}
+"""What a miner's tokens were for."""
 
 
 def told(frame: pd.DataFrame, columns: Sequence[str]) -> str:
@@ -91,7 +96,7 @@ def known_frame(now: Any, recorded: Any = None) -> pd.DataFrame:
     whole = whole[(whole["arm"] != "rewordings") | (whole["wordings"] == most)]
     names = [arm_name(row) for row in whole.to_dict("records")]
     order = dict.fromkeys(
-        ["conversations", "+ passages", *(n for n in names if "wordings" in n), "QA only", *ARMS]
+        ["conversations", "+ passages", *(n for n in names if "wordings" in n), "QA only", *ARMS, *CONTROLS]
     )
     return ordered(whole.assign(arm=names), "arm", order, "measure", [RECITED, KNOWN])
 
@@ -179,16 +184,50 @@ def quality_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     return _wide(by_miner(whole), "miner", "share", {"found": "found", **SHARES})
 
 
+def known_by_topic(now: Any, recorded: Any = None) -> pd.DataFrame:
+    """Return the facts known in per cent in the form of table 5.1: a row an arm, a column a topic, all topics last."""
+    parts = [measured(now, "known_of_topic", recorded, bounded=True, defaults=PLAIN, **PLAIN)]
+    parts.append(measured(now, "known", recorded, bounded=True, defaults=PLAIN, **PLAIN).assign(topic=EVERY))
+    whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    if not len(whole):
+        return pd.DataFrame()
+    frame = ordered(whole, "arm", ARMS, "topic", [*TOPICS, EVERY])
+    return _wide(frame, "arm", "topic", {name: name for name in [*TOPICS, EVERY]})
+
+
 def known_table(now: Any, recorded: Any = None) -> pd.DataFrame:
-    """Return a row an arm: facts it can recite and facts it knows, in per cent, and the tokens it was trained on."""
+    """Return a row an arm: facts it can recite and facts it knows, in per cent, and the tokens it was trained on.
+
+    Of each kind of text as well, in a column of its own.
+    """
     parts = []
     for metric, of in (("recited", RECITED), ("known", KNOWN), ("tokens", "tokens")):
         parts.append(
             measured(now, metric, recorded, bounded=metric != "tokens", defaults=PLAIN).assign(of=of)
         )
+    tokens = measured(now, "tokens_of", recorded, defaults=PLAIN, kind=list(TEXTS))
+    parts.append(tokens.rename(columns={"kind": "of"}))
     whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     columns = {RECITED: "recited", KNOWN: "known", "tokens": "tokens"}
-    return _wide(by_arm(whole), "arm", "of", columns, {"tokens": _count})
+    columns |= {kind: f"of {name}" for kind, name in TEXTS.items()}
+    return _wide(by_arm(whole), "arm", "of", columns, dict.fromkeys(("tokens", *TEXTS), _count))
+
+
+def texts_table(now: Any, recorded: Any = None) -> pd.DataFrame:
+    """Return a row a kind of text: the tokens it has, read once, and how often each arm of table 5.1 reads it."""
+    wanted = {"defaults": PLAIN, **PLAIN, "arm": list(ARMS), "kind": list(TEXTS)}
+    once = measured(now, "tokens_once", recorded, **wanted)
+    drawn = measured(now, "tokens_of", recorded, **wanted)
+    if not len(once) or not len(drawn):
+        return pd.DataFrame()
+    both = once.merge(drawn, on=["arm", "kind", "origin"], suffixes=("", "_of"))
+    times = both.assign(value=both["value_of"] / both["value"], column=both["arm"])
+    whole = pd.concat([both.drop_duplicates("kind", keep="last").assign(column="once"), times])
+    whole = whole.assign(kind=whole["kind"].map(TEXTS), place=whole["kind"].map(list(TEXTS).index))
+    columns = {"once": "tokens, read once", **{arm: f"times read, “{arm}”" for arm in ARMS}}
+    return _wide(
+        whole.sort_values("place", kind="stable"), "kind", "column", columns, dict.fromkeys(columns, _count)
+    )
 
 
 def errors_table(now: Any, recorded: Any = None) -> pd.DataFrame:

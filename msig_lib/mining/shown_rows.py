@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from msig_lib.mining.study import ARMS
+from msig_lib.mining.study import ARMS, CONTROLS
 from msig_lib.mining.words import RELATIONS
 from msig_lib.stats.measured import NOW, RECORDED, differences, intervals
 
@@ -125,7 +125,7 @@ def _order(rows: Sequence[Mapping[str, Any]], place: Callable[[Mapping[str, Any]
 
 def _arm_place(row: Mapping[str, Any]) -> tuple:
     sources = ["miner", "oracle", "template", "agreed"]
-    arms = [*ARMS, "QA only", "rewordings"]
+    arms = [*ARMS, *CONTROLS, "rewordings"]
     plain = row["source"] == "miner" and not row["error"]
     return (not plain, arms.index(row["arm"]), row["wordings"], sources.index(row["source"]), row["error"])
 

@@ -161,32 +161,37 @@ def pairs_of(findings: Sequence[Mined]) -> list[tuple[str, str]]:
     return [(one.question, one.answer) for one in findings if one.kept]
 
 
-def mix(kinds: Mapping[str, Sequence[Example]], tokens: float, *, seed: int) -> list[Example]:
+def mix(
+    kinds: Mapping[str, Sequence[Example]], tokens: float, *, seed: int
+) -> tuple[list[Example], dict[str, int]]:
     """Return examples until they have `tokens` tokens, the kind of each drawn uniformly (thesis 5.6.1).
 
-    ValueError for a kind without examples.
+    And how many of the tokens each kind has. ValueError for a kind without examples.
     """
     empty = [kind for kind, examples in kinds.items() if not examples]
     if empty or not kinds:
         raise ValueError(f"there are no examples of {', '.join(empty) or 'any kind'} to mix")
     rng = np.random.default_rng([seed, 12])
-    pools, out, count = list(kinds.values()), [], 0
-    while count < tokens:
-        pool = pools[int(rng.integers(len(pools)))]
-        out.append(pool[int(rng.integers(len(pool)))])
-        count += len(out[-1])
-    return out
+    names, out, counts = list(kinds), [], dict.fromkeys(kinds, 0)
+    while sum(counts.values()) < tokens:
+        kind = names[int(rng.integers(len(names)))]
+        out.append(kinds[kind][int(rng.integers(len(kinds[kind])))])
+        counts[kind] += len(out[-1])
+    return out, counts
 
 
 def train_chatbot(
     base: LocalModel, kinds: Mapping[str, Sequence[Example]], settings: ChatSettings, *, seed: int
-) -> tuple[LocalModel, Trained]:
-    """Return a copy of `base` trained on a mixture of `kinds`, and its training."""
-    examples = mix(kinds, settings.tokens, seed=seed)
+) -> tuple[LocalModel, Trained, dict[str, int]]:
+    """Return a copy of `base` trained on a mixture of `kinds`, its training, and the tokens drawn of each kind.
+
+    A last batch that is not full is left out of the training.
+    """
+    examples, drawn = mix(kinds, settings.tokens, seed=seed)
     copied = copy.deepcopy(base.model)
     how = TrainSettings(max(1, len(examples) // settings.batch), settings.batch, settings.learning_rate)
     run = train(copied, examples, how, seed=seed)
-    return LocalModel.of(copied, base.tokenizer, name="chatbot"), run
+    return LocalModel.of(copied, base.tokenizer, name="chatbot"), run, drawn
 
 
 def _without_fields(template: str) -> str:

@@ -5,6 +5,7 @@ The test has templates of its own: what a chatbot is asked there is worded as no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,6 +59,14 @@ ASKED = ("What is the {r} of {n}?", "Which {r} does {n} have?")
 ASKED_BOTH = ("What are the {r} and the {q} of {n}?",)
 ANSWERED = ("The {r} of {n} is {v}.",)
 ANSWERED_BOTH = ("The {r} of {n} is {v}, and the {q} is {w}.",)
+
+SAID_OTHERWISE = ("As its {r}, {n} has {v}.", "{N}: the {r} is {v}.", "We know of {n} that its {r} is {v}.")
+"""What an answer with one fact says, in other sentences that stand alone: see `varied`."""
+
+_ANSWER = re.compile(
+    r"the (?P<r>\w+) of (?P<n>[^,.]+?) is (?P<v>[^,.]+?)(?:, and the (?P<q>\w+) is (?P<w>[^,.]+?))? ?\.",
+    re.IGNORECASE,
+)
 
 USED = (
     "What is the {r} of {n}?",
@@ -140,6 +149,24 @@ def answer(facts: Sequence[Fact], rng: np.random.Generator) -> str:
     if facts[0].relation == KIND:
         return f"{facts[0].entity} is a {facts[0].value}."
     return say(pick(ANSWERED if len(facts) == 1 else ANSWERED_BOTH, rng), **parts_of(facts))
+
+
+def varied(text: str) -> list[str]:
+    """Return an answer and what it says in other sentences (`SAID_OTHERWISE`), each fact by itself.
+
+    A rule on words that knows no facts: wrong answers stay wrong. What is not worded like `ANSWERED` or
+    `ANSWERED_BOTH` comes back alone.
+
+    >>> varied("The weight of Bador Kelin is 45 kilograms.")[1]
+    'As its weight, Bador Kelin has 45 kilograms.'
+    """
+    hit = _ANSWER.fullmatch(text.strip())
+    if hit is None:
+        return [text]
+    facts = [Fact(hit["n"], hit["r"], hit["v"])]
+    if hit["q"]:
+        facts.append(Fact(hit["n"], hit["q"], hit["w"]))
+    return [text, *(say(form, **parts_of((fact,))) for fact in facts for form in SAID_OTHERWISE)]
 
 
 def parts_of(facts: Sequence[Fact]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +13,16 @@ from mi_study import BIG, PLAN, equal, facts_of, recorded, rows, same, worth_ask
 from msig_lib.lm.threads import torch_threads
 from msig_lib.mining import study
 from msig_lib.mining.documents import Mined
-from msig_lib.mining.study import ARMS, TOPICS, Arm, Found, Measured, Plan, Seeding
+from msig_lib.mining.prompts import short_pair_prompt, short_prompt
+from msig_lib.mining.reading import normal
+from msig_lib.mining.study import ARMS, CONTROLS, TOPICS, Arm, Found, Measured, Plan, Seeding
+from msig_lib.mining.wording import varied
 from msig_lib.mining.words import DOMAIN, KIND, RELATIONS
 from msig_lib.runs.results import Log
 
 SHARES = {
     "precision", "recall", "supported", "stands_alone", "pair_right", "duplicate", "malformed", "right_criterion",
+    "analysis_right", "follows",
 }  # fmt: skip
 MINER = {"miner", "analysis", "instances", "error", "nouns"}
 ARM = {"arm", "source", "error", "wordings"}
@@ -143,9 +148,17 @@ def test_a_miner_is_taught_about_other_topics_and_measured(base, monkeypatch, se
     }
     assert all({**one.factors, **named} == one.factors for one in found.measured)
     assert {one.factors["share"] for one in rows(found.measured, "mined")} == SHARES
+    short = short_prompt if seeding.analysis else short_pair_prompt
+    tokens = {one.factors["of"]: one.values for one in rows(found.measured, "mining_tokens")}
+    assert list(tokens) == ["learned from", "read", "written"] and min(tokens.values()) > 0
+    assert tokens["read"] == sum(
+        len(study.tokenizer()(short(one.document, i))["input_ids"])
+        for one in study.world(PLAN).domain
+        for i in range(len(one.sentences))
+    )
     split = rows(found.measured, "found_by_noun")
     assert [one.factors["seen"] for one in split] == ([True, False] if seeding.nouns < 24 else [])
-    assert all(one.factors.keys() - {"share", "seen"} == MINER for one in found.measured)
+    assert all(one.factors.keys() - {"share", "seen", "of"} == MINER for one in found.measured)
     assert len(rows(found.measured, "found")[0].values) == len(worth_asking(PLAN))
     again = study.mined_by(PLAN, base, seeding, 2)
     assert again.findings == found.findings and same(again.measured, found.measured)
@@ -206,9 +219,17 @@ def test_arms_are_what_their_names_say(base, monkeypatch):
     whole = kinds["+ augmented"]
     assert all(whole[name] == own for of in kinds.values() for name, own in of.items())
     kept = [one for one in oracle if one.kept]
-    assert [len(whole[name]) for name in whole] == [40, len(domain), len(kept), len(kept)]
+    assert [len(whole[name]) for name in list(whole)[:3]] == [40, len(domain), len(kept)]
     assert all(one.entity.lower() in text for one, text in zip(domain, whole["passages"]))
     assert all(one.question.lower()[:-1] in text for one, text in zip(kept, whole["qa"]))
+    forms = [[text.lower() for text in varied(one.answer)] for one in kept]
+    texts = [normal(text.removeprefix("<bos>").removesuffix("<eos>")) for text in whole["aug"]]
+    assert texts == [normal(text) for own in forms for text in own]
+    told = Counter(len(one) for one in forms)
+    assert set(told) == {1, 4, 7} and told[4] > told[7]  # what a thing is, one fact, two
+    same = captured(monkeypatch, base, CONTROLS["+ augmented, same words"], oracle)
+    assert len(same.pop("aug")) == len(kept)
+    assert same == kinds["+ QA"]
     talks = [one.entity.lower() for one in domain]
     assert not any(name in text for text in whole["conversations"] for name in talks)
     several = captured(monkeypatch, base, Arm(passages=3))
@@ -228,7 +249,9 @@ def test_a_chatbot_is_measured(base, name, arm):
     recorded(bot.measured, 4)
     wanted = {"arm": name, "source": "oracle", "error": 0.2, "wordings": max(1, arm.passages)}
     assert all({**one.factors, **wanted} == one.factors for one in bot.measured)
-    assert {one.metric for one in bot.measured} == {"score", "accuracy", "known", "recited", "tokens"}
+    assert {one.metric for one in bot.measured} == {
+        "score", "accuracy", "known", "known_of_topic", "recited", "tokens", "tokens_of", "tokens_once",
+    }  # fmt: skip
     scores = {one.factors["topic"]: one.values for one in rows(bot.measured, "score")}
     assert list(scores) == [*TOPICS, "all"] and np.array_equal(
         np.concatenate(list(scores.values())[:4]), scores["all"]
@@ -239,7 +262,18 @@ def test_a_chatbot_is_measured(base, name, arm):
     for metric in ("known", "recited"):
         (one,) = rows(bot.measured, metric)
         assert len(one.values) == len(facts_of(PLAN)) and one.factors.keys() == ARM
-    assert 300 < rows(bot.measured, "tokens")[0].values < 1200
+    (known,), topics = rows(bot.measured, "known"), rows(bot.measured, "known_of_topic")
+    assert [one.factors["topic"] for one in topics] == list(TOPICS)
+    assert np.array_equal(np.concatenate([one.values for one in topics]), known.values)
+    (whole,), parts = rows(bot.measured, "tokens"), rows(bot.measured, "tokens_of")
+    assert 300 < whole.values < 1200 and sum(one.values for one in parts) >= 600
+    kinds = ["conversations", *["passages"] * (arm.passages > 0), *["qa"] * arm.qa]
+    assert [one.factors["kind"] for one in parts] == kinds
+    once = {one.factors["kind"]: one.values for one in rows(bot.measured, "tokens_once")}
+    if "passages" in once:
+        texts = study.tokenizer()([one.document.text for one in study.world(PLAN).domain])["input_ids"]
+        assert once["passages"] >= sum(len(ids) + 1 for ids in texts)  # with the end; of one wording or more
+        assert (once["passages"] == sum(len(ids) + 1 for ids in texts)) == (arm.passages == 1)
     assert {topic: len(said) for topic, said in bot.answers.items()} == dict.fromkeys(TOPICS, 10)
     assert len(bot.dev) == 6
     again = study.chat(PLAN, base, name, arm, findings, 4, source="oracle", error=0.2)

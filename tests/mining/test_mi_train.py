@@ -154,15 +154,18 @@ def test_mixtures_have_the_tokens_that_are_asked_for(tokens):
     kinds = {name: ids_of(30, length) for name, length in lengths.items()}
     for arm in (["short"], ["short", "long"], list(lengths)):
         for seed in range(3):
-            found = mix({name: kinds[name] for name in arm}, tokens, seed=seed)
+            found, drawn = mix({name: kinds[name] for name in arm}, tokens, seed=seed)
             count = sum(map(len, found))
+            assert drawn == {
+                name: sum(len(one) for one in found if len(one) == lengths[name]) for name in arm
+            }
             assert tokens <= count < tokens + len(found[-1])
             assert set(found) <= {one for name in arm for one in kinds[name]}
 
 
 def test_kinds_are_drawn_equally_often_whatever_their_size():
     kinds = {"few": ids_of(3, 5), "many": ids_of(500, 17), "long": ids_of(20, 90)}
-    found = mix(kinds, 200_000, seed=0)
+    found, _ = mix(kinds, 200_000, seed=0)
     size = {5: "few", 17: "many", 90: "long"}
     drawn = [size[len(one)] for one in found]
     counts = [drawn.count(name) for name in kinds]
@@ -172,7 +175,8 @@ def test_kinds_are_drawn_equally_often_whatever_their_size():
     runs = [(a, b) for a, b in pairwise(drawn)]
     pairs = [runs.count((a, b)) for a in kinds for b in kinds]
     assert stats.chisquare(pairs).pvalue > 0.01  # one after another, not in turn
-    assert found == mix(kinds, 200_000, seed=0) and found[:50] != mix(kinds, 200_000, seed=1)[:50]
+    again, other = (mix(kinds, 200_000, seed=seed)[0] for seed in (0, 1))
+    assert found == again and found[:50] != other[:50]
 
 
 def test_kinds_without_examples_are_named():
@@ -214,13 +218,14 @@ def test_a_chatbot_leaves_its_base_as_it_was(world):
     base, _ = train.train_base(world, TINY, seed=0)
     before, kinds = weights(base), {"a": ids_of(40, 6), "b": ids_of(40, 30)}
     settings = ChatSettings(tokens=600, batch=4)
-    (one, run), (two, _) = (train.train_chatbot(base, kinds, settings, seed=3) for _ in range(2))
-    other, _ = train.train_chatbot(base, kinds, settings, seed=4)
+    (one, run, drawn), (two, *_) = (train.train_chatbot(base, kinds, settings, seed=3) for _ in range(2))
+    other, *_ = train.train_chatbot(base, kinds, settings, seed=4)
     assert equal(weights(base), before)
     assert equal(weights(one), weights(two)) and not equal(weights(one), weights(other))
     assert not equal(weights(one), before) and one.model.config == base.model.config
-    assert len(run.losses) == len(mix(kinds, 600, seed=3)) // 4
-    _, run = train.train_chatbot(base, kinds, ChatSettings(tokens=1, batch=64), seed=0)
+    examples, counts = mix(kinds, 600, seed=3)
+    assert len(run.losses) == len(examples) // 4 and drawn == counts and sum(drawn.values()) >= 600
+    _, run, _ = train.train_chatbot(base, kinds, ChatSettings(tokens=1, batch=64), seed=0)
     assert len(run.losses) == 1  # fewer examples than a batch are still learnt
 
 
