@@ -148,10 +148,7 @@ def costs() -> dict[str, float]:
         "answers": answers,
         "tokens an answer for the stated cost": COST / PRICE * 1e6 / answers,
         "dollars for the captions alone": answers * CAPTION_TOKENS * PRICE / 1e6,
-        "dollars for captions and the prompt's words": answers
-        * (CAPTION_TOKENS + PROMPT_WORDS)
-        * PRICE
-        / 1e6,
+        "dollars for captions and prompts": answers * (CAPTION_TOKENS + PROMPT_WORDS) * PRICE / 1e6,
         "dollars a pair": COST / PAIRS,
         "dollars a human pair": HUMAN_COST / HUMAN_PAIRS,
         "tokens of a video for one of its caption": VIDEO_TOKENS / CAPTION_TOKENS,

@@ -29,7 +29,7 @@ def test_the_captions_alone_cost_more_than_the_whole_reward_is_said_to():
     assert found["dollars for the captions alone"] > thesis.COST
     assert found["tokens an answer for the stated cost"] == pytest.approx(111.1, abs=0.05)
     assert found["tokens an answer for the stated cost"] < thesis.CAPTION_TOKENS
-    assert found["dollars for captions and the prompt's words"] == pytest.approx(56.7)
+    assert found["dollars for captions and prompts"] == pytest.approx(56.7)
 
 
 def test_350_steps_are_not_two_and_a_half_epochs():
