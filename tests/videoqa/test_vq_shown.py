@@ -5,7 +5,7 @@ from vq_log import ACCURACY, JUDGES, RATES, Q, curve, made, marks
 
 from msig_lib.display.marks import log_ratios
 from msig_lib.runs import results
-from msig_lib.videoqa import figures, figures_judges, shown, thesis
+from msig_lib.videoqa import figures, figures_judges, shown, shown_rows, thesis
 from msig_lib.videoqa.data import SUBSETS
 
 LOG = made()
@@ -135,3 +135,33 @@ def test_values_are_told_in_words():
     frame = pd.DataFrame({"kind": ["both"], "rate": [0.1], "value": [0.912]})
     assert shown.told(frame, ["kind", "rate"]) == "both 0.1 0.91"
     assert set(thesis.TABLE_6_2) - set(shown.MODELS) == set(list(thesis.TABLE_6_2)[:5])  # others' models
+
+
+def test_the_ends_of_sizes_trainings_and_judges_are_rows_of_their_own():
+    found = shown_rows.ends_of_captions(LOG)
+    assert {one.factors["captions"] for one in found} == {"fewest", "most"} and len(found) == 3 * 2 * 2 * 2
+    assert all("size" not in one.factors and "study" not in one.factors for one in found)
+    most = next(one for one in found if one.metric == "caption_rating" and one.factors["captions"] == "most")
+    np.testing.assert_array_equal(most.values, 1 + marks(20) * 2)
+    ends = {one.factors["side"]: one.values for one in shown_rows.ends_of_training({("dpo", 0): curve()})}
+    assert ends == {"chosen": pytest.approx(-1.85), "rejected": pytest.approx(-5.55)}
+    way = shown_rows.points_of_training(LOG, [1, 2.5])
+    at = {
+        one.factors["point"]: one.values.sum()
+        for one in way
+        if one.seed == 0 and one.factors["domain"] == "in"
+    }
+    assert at == {"before": 20, "1 epochs": 25, "2.5 epochs": 27, "end": 26}
+    apart = [one for one in shown_rows.judges_apart(LOG) if one.factors["model"] == "sft"]
+    assert len(apart) == 4 and all(one.values == pytest.approx(12 / Q) for one in apart)
+    assert shown_rows.ends_of_captions(EMPTY) == shown_rows.judges_apart(EMPTY) == []
+    assert shown_rows.points_of_training(EMPTY, [1]) == []
+
+
+def test_one_order_is_that_of_the_models_that_are_asked_for():
+    frame = pd.DataFrame(
+        [(judge, model, value) for judge, values in (("a", (1, 2, 3)), ("b", (2, 1, 3))) for model, value in
+         zip(("x", "y", "z"), values)],
+        columns=["judge", "model", "value"],
+    )  # fmt: skip
+    assert shown_rows.one_order(frame, ["x", "z"]) and not shown_rows.one_order(frame, ["x", "y", "z"])

@@ -1,0 +1,87 @@
+"""Rows that claims need and that follow from others: ends of a training, of a series of sizes, of all judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from msig_lib.stats.measured import Measured
+from msig_lib.videoqa.shown import CAPTION_MEASURES, ranks
+
+LAST = 0.1  # ours: share of a training's steps whose mean is its end
+
+
+def ends_of_captions(log: Any) -> list[Measured]:
+    """Return each measure of captions for the fewest and the most that a model was pre-trained on (factor captions)."""
+    out = []
+    for metric in CAPTION_MEASURES.values():
+        rows = [row for row in log.rows if row.metric == metric and row.factors.get("study") == "captions"]
+        sizes = sorted({row.factors["size"] for row in rows})
+        for name, size in zip(("fewest", "most"), (sizes[0], sizes[-1]) if len(sizes) > 1 else ()):
+            out += [
+                Measured(metric, _items(row), row.seed, _named(row, captions=name))
+                for row in rows
+                if row.factors["size"] == size
+            ]
+    return out
+
+
+def ends_of_training(trained: Mapping[tuple[str, int], Any]) -> list[Measured]:
+    """Return the log-ratio (nats) of chosen and rejected answers over the last steps of each (model, seed)."""
+    out = []
+    for (model, seed), one in trained.items():
+        for side, values in (("chosen", one.chosen_ratio), ("rejected", one.rejected_ratio)):
+            last = np.asarray(values)[-max(1, round(LAST * len(values))) :]
+            out.append(Measured("log_ratio", float(last.mean()), seed, {"model": model, "side": side}))
+    return out
+
+
+def points_of_training(log: Any, epochs: Iterable[float]) -> list[Measured]:
+    """Return DPO's accuracy before, near these epochs, and at the end (factor point: "before", "1 epochs", "end")."""
+    rows = [row for row in log.rows if row.metric == "accuracy" and row.factors.get("study") == "steps"]
+    there = sorted({row.factors["epoch"] for row in rows})
+    if len(there) < 2:
+        return []
+    named = {f"{wanted:g} epochs": min(there, key=lambda at: abs(at - wanted)) for wanted in epochs}
+    named = {"before": there[0], **named, "end": there[-1]}
+    return [
+        Measured(
+            "on_the_way",
+            _items(row),
+            row.seed,
+            {"point": point, **_named(row, without=("step", "epoch", "study"))},
+        )
+        for point, epoch in named.items()
+        for row in rows
+        if row.factors["epoch"] == epoch
+    ]
+
+
+def judges_apart(log: Any) -> list[Measured]:
+    """Return for each model, domain and seed how far apart the judges' accuracies are, highest minus lowest."""
+    found: dict[tuple[str, str, int], list[float]] = {}
+    for row in log.rows:
+        if row.metric == "judged" and row.factors.get("study") == "judges":
+            found.setdefault((row.factors["model"], row.factors["domain"], row.seed), []).append(row.value)
+    return [
+        Measured("judges_apart", max(values) - min(values), seed, {"model": model, "domain": domain})
+        for (model, domain, seed), values in found.items()
+        if len(values) > 1
+    ]
+
+
+def one_order(frame: pd.DataFrame, models: Iterable[str]) -> bool:
+    """Return whether every judge of a frame (judge, model, value) puts these models in the same order."""
+    order = ranks(frame[frame["model"].isin(list(models))])
+    return all(order[name].equals(order[order.columns[0]]) for name in order.columns)
+
+
+def _items(row: Any) -> Any:
+    return row.value if row.items is None else row.items
+
+
+def _named(row: Any, *, without: Iterable[str] = ("size", "study"), **more: Any) -> dict[str, Any]:
+    return {**{name: value for name, value in row.factors.items() if name not in without}, **more}
