@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from msig_lib.stats.measured import Measured
+from msig_lib.videoqa.captions import Captioner, check_caption, words_in
+from msig_lib.videoqa.data import Scene
 from msig_lib.videoqa.shown import CAPTION_MEASURES, ranks
 
 LAST = 0.1  # ours: share of a training's steps whose mean is its end
+
+
+def captioner(scenes: Sequence[Scene], rates: Iterable[tuple[float, float]], *, seed: int) -> pd.DataFrame:
+    """Return a row for each (hallucination, omission) rate: what captions with such errors are like, on the mean."""
+    rows = {}
+    for made_up, left_out in rates:
+        texts = Captioner(made_up, left_out, seed=seed).write(scenes)
+        checks = [check_caption(text, scene) for text, scene in zip(texts, scenes)]
+        rows[f"{made_up:.0%} made up, {left_out:.0%} left out"] = {
+            "rating, 0 to 6": np.mean([check.rating for check in checks]),
+            "claims it has": np.mean([check.coverage for check in checks]),
+            "false claims": np.mean([len(check.invented) for check in checks]),
+            "words and marks": words_in(texts),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def ends_of_captions(log: Any) -> list[Measured]:

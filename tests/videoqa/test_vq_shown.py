@@ -6,7 +6,7 @@ from vq_log import ACCURACY, JUDGES, RATES, Q, curve, made, marks
 from msig_lib.display.marks import log_ratios
 from msig_lib.runs import results
 from msig_lib.videoqa import figures, figures_judges, shown, shown_rows, thesis
-from msig_lib.videoqa.data import SUBSETS
+from msig_lib.videoqa.data import SUBSETS, make_clips
 
 LOG = made()
 EMPTY = results.open()
@@ -165,3 +165,12 @@ def test_one_order_is_that_of_the_models_that_are_asked_for():
         columns=["judge", "model", "value"],
     )  # fmt: skip
     assert shown_rows.one_order(frame, ["x", "z"]) and not shown_rows.one_order(frame, ["x", "y", "z"])
+
+
+def test_the_captioners_rows_are_what_the_checker_finds():
+    scenes = make_clips(30, seed=2).scenes
+    found = shown_rows.captioner(scenes, [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5)], seed=1)
+    assert found.iloc[0].tolist()[:3] == [6, 1, 0] and found.iloc[1]["false claims"] > 1
+    assert found.iloc[2]["claims it has"] < 0.7 and found.iloc[2]["false claims"] == 0
+    assert found.index[1] == "50% made up, 0% left out"
+    assert found.iloc[2]["words and marks"] < found.iloc[0]["words and marks"]
