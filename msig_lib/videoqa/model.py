@@ -46,6 +46,7 @@ class VideoSettings:
 
     tokens: int = 1  # ours, of a frame: with 4, training on answers and on captions takes 1.5 times as long
     tower_width: int = 192  # as chapter 7
+    stem: tuple[tuple[int, int, int], ...] = ((16, 5, 2), (32, 5, 2), (64, 3, 2))  # ours: see `sight`
     width: int = 64  # ours: as chapter 7's 96 with half the work
     layers: int = 3  # prototype of chapter 7
     heads: int = 4  # prototype of chapter 7
@@ -69,6 +70,7 @@ class VideoSettings:
             image_size=(self.frames * self.size, self.size),
             patch_size=(self.size // rows, self.size // columns),
             tower_width=self.tower_width,
+            stem=self.stem,
             width=self.width,
             layers=self.layers,
             heads=self.heads,

@@ -57,7 +57,7 @@ def results(now: Any, recorded: Any = None) -> str:
                 change = thesis.mean(thesis.accuracies(printed[model])) - thesis.mean(
                     thesis.accuracies(printed[over])
                 )
-                theirs[name] = f"; the thesis: {change:+.1f}"
+                theirs[name] = f"; thesis {change:+.1f}"
     found = differences(now, "accuracy", pairs, recorded)
     return "\n".join(f"- {name}: {told(row)}{theirs.get(name, '')}" for name, row in found.iterrows())
 
@@ -107,8 +107,8 @@ def agreement(now: Any, recorded: Any = None) -> str:
             continue
         first, last = own.iloc[0], own.iloc[-1]
         parts = [
-            f"from {first['rate']:.0%} to {last['rate']:.0%} {words}, the judges agree on **{first['value']:.1%}** and "
-            f"**{last['value']:.1%}** of the answers"
+            f"with {first['rate']:.0%} and with {last['rate']:.0%} {'of each' if kind == 'both' else words}, the judges "
+            f"agree on **{first['value']:.1%}** and **{last['value']:.1%}** of the answers"
         ]
         for domain, where in DOMAINS.items():
             gain = gained[(gained["kind"] == kind) & (gained["domain"] == domain)].sort_values("rate")
@@ -121,13 +121,13 @@ def agreement(now: Any, recorded: Any = None) -> str:
 
 
 def _until(gain: pd.DataFrame) -> str:
-    """Return up to which rate every gain's interval is above 0."""
+    """Return up to which rate every gain's whole interval is above 0."""
     above = (gain["lo"] > 0).tolist()
     rates = gain["rate"].tolist()
     if not above[0]:
-        return ", not to be told from none from the first rate on"
+        return " (even the first not surely a gain)"
     stop = above.index(False) if False in above else len(above)
-    return f" (above none up to {rates[stop - 1]:.0%})"
+    return f" (surely a gain up to {rates[stop - 1]:.0%})"
 
 
 def peak(now: Any, recorded: Any = None) -> str:

@@ -209,7 +209,7 @@ def confusions(now: Any, cases: Sequence[tuple[str, float]], recorded: Any = Non
     found = one_source(now, recorded, "confusion", share=True, study="evidence")
     parts = [
         found[(found["kind"] == kind) & np.isclose(found["rate"].astype(float), rate)].assign(
-            case=f"{rate:.0%} {KINDS[kind]}" if rate else "no errors"
+            case=f"{rate:.0%} {KINDS[kind] if kind != 'both' else 'of each'}" if rate else "no errors"
         )
         for kind, rate in cases
         if len(found)
