@@ -105,10 +105,10 @@ def agreement(now: Any, recorded: Any = None) -> str:
         own = same[same["kind"] == kind].sort_values("rate") if len(same) else same
         if not len(own):
             continue
-        first, last = own.iloc[0], own.iloc[-1]
+        first, last, of = own.iloc[0], own.iloc[-1], "of each" if kind == "both" else words
         parts = [
-            f"with {first['rate']:.0%} and with {last['rate']:.0%} {'of each' if kind == 'both' else words}, the judges "
-            f"agree on **{first['value']:.1%}** and **{last['value']:.1%}** of the answers"
+            f"with {first['rate']:.0%} and with {last['rate']:.0%} {of}, the judges agree on "
+            f"**{first['value']:.1%}** and **{last['value']:.1%}** of the answers"
         ]
         for domain, where in DOMAINS.items():
             gain = gained[(gained["kind"] == kind) & (gained["domain"] == domain)].sort_values("rate")
