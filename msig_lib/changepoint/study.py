@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-import joblib
 import numpy as np
 
 from msig_lib.changepoint import evaluate, forecasters, free, klcpd, lstnet
@@ -20,6 +19,7 @@ from msig_lib.changepoint.graph_use import errors_by_graph
 from msig_lib.changepoint.settings import ModelSettings, TrainSettings
 from msig_lib.changepoint.signal import Scores, type_margin, znorm
 from msig_lib.changepoint.springs import CHANGES, SpringSettings, observe, splits
+from msig_lib.lm.processes import in_processes
 from msig_lib.lm.threads import torch_threads
 
 TEST_SEED = 10_000  # ours: all seeds are compared on one validation and one test set, which no seed trains on
@@ -127,7 +127,9 @@ class World:
         return observe(clean, noise=view.noise, hide_velocity=view.hidden, seed=3 * seed + PARTS.index(name))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(
+    maxsize=16
+)  # ours: five seeds, the test seed and the other worlds, 20 MB each; again takes a second
 def _splits(world: World, seed: int) -> dict[str, Series]:
     return splits(
         world.train, world.valid, world.test, seed=seed, settings=world.settings, kinds=world.kinds,
@@ -205,8 +207,25 @@ def deep(method: str, X: np.ndarray, seed: int, **options: object):
     return fit(X, replace(settings, **options), seed=seed)
 
 
+def asked_of(
+    job: Job, sized: Mapping[str, World], several: Mapping[str, World], seed: int
+) -> dict[str, World]:
+    """Return the other worlds whose test series a job's model is asked about: what the page shows, and no more.
+
+    Without noise all models score those with `several` changes, and those of `SHOWN` changes of other sizes (`sized`).
+    Of noisy views, speeds shown, the explorer has the model of one `seed`, with all sizes.
+    """
+    plain = job.view == View()
+    explored = job.method == "cord_gnn_rnn" and job.seed == seed and not job.view.hidden
+    found = dict(sized) if explored or (plain and job.method in SHOWN) else {}
+    return found | dict(several) if plain else found
+
+
 def learn(job: Job, world: World, others: Mapping[str, World] | None = None) -> Learned:
-    """Train a job's model on its seed's unlabelled series of `world`; score its test series and those of `others`."""
+    """Train a job's model on its seed's unlabelled series of `world`; score its test series and those of `others`.
+
+    Forecasts by other graphs (`graph_use`) are made of the plain view only.
+    """
     asked = {name: other.part("test", job.view).X for name, other in (others or {}).items()}
     with torch_threads(1):
         X, test = world.part("train", job.view, job.seed).X, world.part("test", job.view).X
@@ -219,19 +238,20 @@ def learn(job: Job, world: World, others: Mapping[str, World] | None = None) -> 
         model = CorrelationCPD(**CORD[job.method], seed=job.seed, **dict(job.options)).fit(X)
         seconds = time.process_time() - began
         found = {name: model.score_samples(x) for name, x in asked.items()}
-        by_graph = errors_by_graph(model, test)
-        return Learned(job, model.score_samples(test), model.history_, seconds, found, by_graph)
+        scores = model.score_samples(test)
+        by_graph = errors_by_graph(model, test, scores.graph) if job.view == View() else {}
+        return Learned(job, scores, model.history_, seconds, found, by_graph)
 
 
 def learn_all(
-    jobs: Sequence[Job], world: World, others: Mapping[str, World] | None = None, *, threads: int = 1
+    jobs: Sequence[Job],
+    world: World,
+    others: Callable[[Job], Mapping[str, World]] = lambda job: {},
+    *,
+    threads: int = 1,
 ) -> list[Learned]:
-    """Return `learn` of every job in order, `threads` at a time in processes of their own, one thread each."""
-    if threads == 1 or len(jobs) < 2:
-        return [learn(job, world, others) for job in jobs]
-    return joblib.Parallel(n_jobs=threads, backend="loky")(
-        joblib.delayed(learn)(job, world, others) for job in jobs
-    )
+    """Return `learn` of every job in order, each with its `others`; in `threads` processes of one thread each."""
+    return in_processes(learn, [(job, world, others(job)) for job in jobs], threads=threads)
 
 
 def record(
@@ -324,11 +344,7 @@ def score_free_all(
     world: World, views: Sequence[View], *, without: Sequence[str] = (), threads: int = 1
 ) -> list[dict[str, np.ndarray]]:
     """Return `score_free` of every view, `threads` at a time in processes of their own."""
-    if threads == 1 or len(views) < 2:
-        return [score_free(world, view, without) for view in views]
-    return joblib.Parallel(n_jobs=threads, backend="loky")(
-        joblib.delayed(score_free)(world, view, without) for view in views
-    )
+    return in_processes(score_free, [(world, view, without) for view in views], threads=threads)
 
 
 def views(noises: Iterable[float], hidden: Iterable[bool] = (False, True)) -> list[View]:

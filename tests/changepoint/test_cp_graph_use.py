@@ -107,6 +107,8 @@ def test_bad_input_is_refused(fitted):
         errors_by_graph(fitted, series(n_variables=4))
     with pytest.raises(ValueError, match="batch is 0"):
         errors_by_graph(fitted, series(), batch=0)
+    with pytest.raises(ValueError, match="graph has shape"):
+        errors_by_graph(fitted, series(), np.zeros((3, 14, 2), dtype=np.float32))
     with pytest.raises(TypeError, match="array of numbers"):
         errors_by_graph(fitted, np.full((2, 14, 3, 2), "a"))
     with pytest.raises(NotFittedError):

@@ -27,13 +27,20 @@ TINY = (
     ("model_settings", ModelSettings(encoder_width=8, decoder_width=8)),
 )
 OTHERS = {"big": study.with_size(WORLD, 2.0)}
+
+
+def asked(job):
+    """What every job is also tested on."""
+    return OTHERS
+
+
 CORD = Job("cord_gnn_rnn", 0, View(0.02), TINY)
 RNN = Job("rnn", 1, View(0.02, True), (("steps", 2), ("hidden", 4)))
 
 
 @pytest.fixture(scope="module")
 def learned():
-    return study.learn_all([CORD, RNN], WORLD, OTHERS)
+    return study.learn_all([CORD, RNN], WORLD, asked)
 
 
 def same(left, right):
@@ -151,7 +158,7 @@ def test_every_learner_and_peer_has_a_name():
 def test_learning_repeats_and_is_the_same_in_processes_of_its_own(learned):
     assert [one.job for one in learned] == [CORD, RNN]
     assert all(same(a, study.learn(job, WORLD, OTHERS)) for a, job in zip(learned, (CORD, RNN)))
-    apart = study.learn_all([CORD, RNN], WORLD, OTHERS, threads=2)
+    apart = study.learn_all([CORD, RNN], WORLD, asked, threads=2)
     assert all(same(a, b) for a, b in zip(learned, apart))
     views, slow = [View(0.02), View(0.02, True)], ("bocpd", "rdr", "mmd", "graphical_lasso", "best_split")
     free_here = study.score_free_all(WORLD, views, without=slow)
@@ -169,7 +176,7 @@ def test_what_is_learnt_has_the_scores_of_every_world(learned):
     assert isinstance(cord.scores, Scores) and isinstance(cord.others["big"], Scores)
     assert cord.scores.graph.shape == (9, 60, 6) and cord.scores.start == 15
     assert not same(cord.scores, cord.others["big"])
-    assert set(cord.by_graph) == {"generated", "another series'", "average"} and len(cord.history) == 1
+    assert cord.by_graph == {} and len(cord.history) == 1  # the view is noisy
     assert rnn.scores.shape == rnn.others["big"].shape == tested.X.shape[:2] and rnn.by_graph == {}
     assert study.detection(cord.scores) is cord.scores.ensemble and study.detection(rnn.scores) is rnn.scores
     again = study.learn(replace(CORD, seed=1), WORLD)
@@ -183,11 +190,32 @@ def test_learning_is_the_estimator_on_the_series_of_the_job_s_seed(learned):
     model.fit(WORLD.part("train", CORD.view, 0).X)
     assert same(model.score_samples(tested), cord.scores)
     assert same(model.score_samples(OTHERS["big"].part("test", CORD.view).X), cord.others["big"])
-    for source, errors in errors_by_graph(model, tested).items():
-        np.testing.assert_array_equal(cord.by_graph[source], errors)
     with torch_threads(1):
         forecaster = fit_rnn(WORLD.part("train", RNN.view, 1).X, RNNSettings(steps=2, hidden=4), seed=1)
         assert same(forecaster.scores(WORLD.part("test", RNN.view).X), rnn.scores)
+
+
+def test_forecasts_by_other_graphs_are_made_of_the_plain_view():
+    job = replace(CORD, view=View())
+    found = study.learn(job, WORLD)
+    model = CorrelationCPD(spatial="gnn", temporal="gru", seed=0, threads=1, **dict(TINY))
+    model.fit(WORLD.part("train", View(), 0).X)
+    expected = errors_by_graph(model, WORLD.part("test", View()).X)
+    assert list(found.by_graph) == list(expected) == ["generated", "another series'", "average"]
+    assert all(np.array_equal(found.by_graph[source], expected[source]) for source in expected)
+
+
+def test_a_model_is_asked_about_the_worlds_that_the_page_shows():
+    sized, several = {"2": WORLD}, {"several": WORLD}
+
+    def names(method, seed=0, noise=0.0, hidden=False):
+        return list(study.asked_of(Job(method, seed, View(noise, hidden)), sized, several, seed=0))
+
+    assert names("cord_gnn_rnn") == names("cord_gnn_rnn", 1) == names("rnn", 1) == ["2", "several"]
+    assert names("cord_trans_rnn") == names("klcpd", 1) == ["several"]
+    assert names("cord_gnn_rnn", 0, 0.05) == ["2"]
+    assert names("cord_gnn_rnn", 1, 0.05) == names("rnn", 0, 0.05) == []
+    assert names("cord_gnn_rnn", 0, 0.05, True) == []
 
 
 def test_what_is_tested_does_not_change_what_is_learnt(learned):
