@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,11 @@ def _notebooks(
     defaults = _tier_parameters(project, tier)
     records = recorded.read(project.recorded) if project.recorded.is_dir() else {}
     places = [place.split("#", 1) for entry in corrections for place in entry.shown_by if "#" in place]
+    told = Counter(name for chapter in ran for name in chapter.targets())
+    shared = {name for name, times in told.items() if times > 1}
     for chapter in ran:
         mine = [verdict.claim.test for verdict in verdicts if verdict.claim.chapter == chapter.name]
-        earlier = {t: told for (name, t), told in records.items() if name == chapter.name and t != tier}
+        earlier = {t: record for (name, t), record in records.items() if name == chapter.name and t != tier}
         document = details.page(
             chapter,
             [line for line in lines if line.chapter == chapter.name],
@@ -85,6 +88,7 @@ def _notebooks(
             defaults=defaults.get(chapter.name, {}),
             anchors=[anchor for name, anchor in places if name == chapter.name],
             recorded=slower.section(earlier, [test for test in mine if isinstance(test, Comparison)]),
+            shared=shared,
         )
         _write(target / f"{chapter.name}.ipynb", json.dumps(document, indent=1, ensure_ascii=False))
 

@@ -18,6 +18,7 @@ from msig_lib.runs import parameters
 
 PROVENANCE = "provenance.json"
 COVER = "cover"
+TARGET = re.compile(r"^\(([^)\s]+)\)=\s*$", re.MULTILINE)
 
 
 class SiteError(MsigError):
@@ -52,6 +53,10 @@ class Chapter:
     def ids(self) -> set[str]:
         """Return the ids that the rendered page will have from headings and explicit targets."""
         return {make_id(name) for cell in self.cells() for name in (*_titles(cell), *_targets(cell))}
+
+    def targets(self) -> set[str]:
+        """Return the explicit targets, `(name)=`, of the notebook's text."""
+        return {name for cell in self.cells() for name in _targets(cell)}
 
     def place(self, anchor: str) -> int | None:
         """Return the number of the cell that `anchor` (heading, target or cell tag) stands for, or None."""
@@ -96,7 +101,7 @@ def _titles(cell: Mapping[str, Any]) -> list[str]:
 
 def _targets(cell: Mapping[str, Any]) -> list[str]:
     text = source(cell) if cell["cell_type"] == "markdown" else ""
-    return re.findall(r"^\(([^)\s]+)\)=\s*$", text, re.MULTILINE)
+    return TARGET.findall(text)
 
 
 def _names(cell: Mapping[str, Any]) -> set[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from msig_lib.site import html
-from msig_lib.site.chapters import Chapter, SiteError
+from msig_lib.site.chapters import TARGET, Chapter, SiteError, source
 from msig_lib.site.ledger import Entry, table
 
 
@@ -21,12 +21,14 @@ def page(
     defaults: Mapping[str, Any],
     anchors: Iterable[str] = (),
     recorded: str = "",
+    shared: Container[str] = (),
 ) -> dict[str, Any]:
     """Return the notebook of a chapter with everything the book adds to it.
 
-    `lines` are the chapter's claims, `defaults` what the tier file gives, `anchors` further
-    places that other pages point to, `recorded` a section of earlier numbers. Raises SiteError when an anchor
-    is neither a heading, nor a target, nor a cell tag of the notebook.
+    `lines` are the chapter's claims, `defaults` what the tier file gives, `anchors` further places that other
+    pages point to, `recorded` a section of earlier numbers, `shared` targets that another notebook has too:
+    Sphinx knows each name once in a book, so they become anchors of the page alone. Raises SiteError when an
+    anchor is neither a heading, nor a target, nor a cell tag of the notebook.
     """
     document = json.loads(json.dumps(chapter.notebook))
     wanted = {line.anchor: f"claim {line.id}" for line in lines if line.anchor}
@@ -39,7 +41,7 @@ def page(
                 f"{who} points to {anchor!r} in {chapter.name}, which is no heading, target or cell tag "
                 f"there; there are: {', '.join(chapter.anchors())}"
             )
-        if anchor not in chapter.ids():
+        if anchor not in chapter.ids() or anchor in shared:
             marks.setdefault(place, []).append(anchor)
     cells = []
     for place, cell in enumerate(document["cells"]):
@@ -47,6 +49,8 @@ def page(
             _markdown(html.raw(f'<span id="{name}" class="msig-anchor"></span>'))
             for name in marks.get(place, ())
         ]
+        if cell["cell_type"] == "markdown":
+            cell["source"] = TARGET.sub(lambda m: "" if m[1] in shared else m[0], source(cell))
         cells.append(cell)
     first = next(
         (n for n, cell in enumerate(cells) if cell["source"] and cell["cell_type"] == "markdown"), -1

@@ -101,10 +101,12 @@ def _side(side: Side, names: Names) -> str:
 
 def _factor(name: str, value: object, known: Mapping[str, str]) -> str:
     """Return a factor's value; truth values and numbers say nothing without the factor's name."""
-    name = name.replace("_", " ")
+    name = name.replace("_", " ")  # `names` may tell one factor's value from another's: "form=direct"
     if isinstance(value, bool):
         return f"{'with' if value else 'without'} {name}"
-    return _written(value, known) if isinstance(value, str) else f"{name} {value:,g}"
+    if not isinstance(value, str):
+        return f"{name} {value:,g}"
+    return known.get(f"{name}={value}") or _written(value, known)
 
 
 def _written(text: str, known: Mapping[str, str]) -> str:

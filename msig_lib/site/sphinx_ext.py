@@ -1,4 +1,4 @@
-"""A Sphinx extension: MathJax for formulas in figures and captions, no thebe, names of our code as code."""
+"""A Sphinx extension: MathJax for formulas in figures, no thebe, names of our code as code, toggles with names."""
 
 from __future__ import annotations
 
@@ -42,10 +42,24 @@ def _name_code(app: Any, env: Any, node: nodes.Element, shown: nodes.Node) -> no
     return shown if known and locate(target) is not None else None
 
 
+def _named(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mend what screen readers are told wrongly.
+
+    MyST-NB gives each "Show the code" one label that hides its words; docutils calls a block of citations a list
+    without list items.
+    """
+    if "body" in context:
+        body = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
+        context["body"] = body.replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("builder-inited", _without_thebe)
     app.connect("missing-reference", _name_code)
     app.connect("doctree-resolved", _note_formulas)
     app.connect("doctree-resolved", _number_proofs)
+    app.connect("html-page-context", _named)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -139,6 +139,19 @@ def test_unknown_anchor_is_told_with_those_there_are(chapter):
         details.page(chapter, [wrong], tier="quick", defaults={})
 
 
+def test_a_target_that_another_notebook_has_too_stays_an_anchor_of_its_page(chapter):
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "(cost)=\n## What it costs"}
+    both = replace(chapter, notebook={**chapter.notebook, "cells": [*chapter.cells(), cell]})
+    line = replace(entries()[0], anchor="cost")
+    alone, shared = (
+        json.dumps(details.page(both, [line], tier="quick", defaults={}, shared=names))
+        for names in ((), {"cost"})
+    )
+    anchor = 'id=\\"cost\\"'
+    assert "(cost)=" in alone and anchor not in alone
+    assert "(cost)=" not in shared and anchor in shared and "What it costs" in shared
+
+
 def test_smoke_pages_say_that_their_numbers_mean_nothing(chapter):
     smoke, quick = (details.page(chapter, [], tier=tier, defaults={}) for tier in ("smoke", "quick"))
     assert "mean nothing" in json.dumps(smoke) and "mean nothing" not in json.dumps(quick)
