@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Passage:
         """Whom it is about: the document's title."""
         return self.document.title
 
-    @property
+    @cached_property  # asked for with every question that is drawn
     def facts(self) -> tuple[Fact, ...]:
         """The facts that it states about its entity, but for what kind of thing that is."""
         stated = (fact for one in self.sentences if not one.fails for fact in one.facts)

@@ -19,14 +19,15 @@ from msig_lib.mining.shown import (
     RECITED,
     TEXTS,
     WRONG,
+    count,
     errors_frame,
     known_frame,
     points,
     rewordings_frame,
 )
-from msig_lib.mining.shown_rows import PLAIN, compared, factors_of, measured, of_arm
+from msig_lib.mining.shown_rows import INSTANCES, PLAIN, compared, measured, of_arm
 from msig_lib.mining.study import ARMS
-from msig_lib.stats.measured import NOW, RECORDED, intervals
+from msig_lib.stats.measured import NOW, RECORDED
 
 CHANCE = 0.5  # of a question with two answers
 
@@ -129,20 +130,19 @@ def cost(now: Any, recorded: Any = None) -> str:
     once = measured(now, "tokens_once", recorded, defaults=PLAIN, **PLAIN, arm=list(ARMS), kind=list(TEXTS))
     if not len(once):
         return ""
-    at = once.drop_duplicates("kind", keep="last").set_index("kind")["value"]
-    told = [f"the {TEXTS[kind]} have **{at[kind]:,.0f}**" for kind in TEXTS if kind in at]
+    at = {row["kind"]: row for row in once.to_dict("records")}
+    told = [f"the {TEXTS[kind]} have **{count(at[kind])}**" for kind in TEXTS if kind in at]
     out = [f"Tokens, each text once: {_and(told)}."]
-    named = {"miner": "miner", "analysis": True, "error": 0.0}
-    mining = {of: factors_of(now, "mining_tokens", **named, of=of) for of in MINING}
-    source = now
-    if None in mining.values() and recorded is not None:
-        mining = {of: factors_of(recorded, "mining_tokens", **named, of=of) for of in MINING}
-        source = recorded
-    if None not in mining.values():
-        spent = {of: intervals(source, "mining_tokens", **mining[of])["value"].iloc[0] for of in MINING}
+    named = {"miner": "miner", "analysis": True, "error": 0.0, "of": list(MINING)}
+    mining = measured(now, "mining_tokens", recorded, **named)
+    spent: dict[str, str] = {}
+    if len(mining):  # of several miners that with the most seed instances
+        mining = mining.sort_values(["nouns", INSTANCES])
+        spent = {row["of"]: count(row) for row in mining.to_dict("records")}
+    if spent.keys() == MINING.keys():
         out.append(
-            f"To write the pairs the miner read {spent['read']:,.0f} tokens and wrote {spent['written']:,.0f}, after "
-            f"{spent['learned from']:,.0f} tokens of training on what the teacher wrote."
+            f"To write the pairs the miner read {spent['read']} tokens and wrote {spent['written']}, after "
+            f"{spent['learned from']} tokens of training on what the teacher wrote."
         )
     return " ".join(out)
 
@@ -200,7 +200,16 @@ def errors(now: Any, recorded: Any = None) -> str:
     }
     rows = {name: compared(now, recorded, "known", *sides) for name, sides in changes.items()}
     told = [f"{name} by {_told(row)}" for name, row in rows.items() if row is not None]
-    return " ".join([*out, f"What the chatbot knows changes {_and(told)}."] if told else out)
+    if told:
+        out.append(f"What the chatbot knows changes {_and(told)}.")
+    own = {"miner": "miner", "analysis": True}
+    row = compared(now, recorded, "found", {**own, "error": rate}, {**own, "error": 0.0})
+    if row is not None:
+        out.append(
+            f"A miner of such a teacher writes a right pair for {row['a']:.1%} of the sentences worth asking, "
+            f"against one of a teacher that does not err ({row['b']:.1%}) {_told(row)}."
+        )
+    return " ".join(out)
 
 
 def judges(now: Any, recorded: Any = None) -> str:

@@ -210,7 +210,7 @@ def known_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     whole = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     columns = {RECITED: "recited", KNOWN: "known", "tokens": "tokens"}
     columns |= {kind: f"of {name}" for kind, name in TEXTS.items()}
-    return _wide(by_arm(whole), "arm", "of", columns, dict.fromkeys(("tokens", *TEXTS), _count))
+    return _wide(by_arm(whole), "arm", "of", columns, dict.fromkeys(("tokens", *TEXTS), count))
 
 
 def texts_table(now: Any, recorded: Any = None) -> pd.DataFrame:
@@ -226,7 +226,7 @@ def texts_table(now: Any, recorded: Any = None) -> pd.DataFrame:
     whole = whole.assign(kind=whole["kind"].map(TEXTS), place=whole["kind"].map(list(TEXTS).index))
     columns = {"once": "tokens, read once", **{arm: f"times read, “{arm}”" for arm in ARMS}}
     return _wide(
-        whole.sort_values("place", kind="stable"), "kind", "column", columns, dict.fromkeys(columns, _count)
+        whole.sort_values("place", kind="stable"), "kind", "column", columns, dict.fromkeys(columns, count)
     )
 
 
@@ -292,7 +292,7 @@ def prompts_table(now: Any, recorded: Any = None) -> pd.DataFrame:
         "analysis",
         "who",
         {"teacher": "teacher", "miner": "miner"},
-        dict.fromkeys(("teacher", "miner"), _count),
+        dict.fromkeys(("teacher", "miner"), count),
     )
 
 
@@ -309,12 +309,13 @@ def points(row: Mapping[str, Any]) -> str:
     return _interval(row, 100, 1, "+")
 
 
+def count(row: Mapping[str, Any]) -> str:
+    """Return a number as "12,345", a recorded one with a dagger."""
+    return f"{row['value']:,.0f}" + "†" * (row["origin"] == RECORDED)
+
+
 def _plain(row: Mapping[str, Any]) -> str:
     return _interval(row, 1, 2)
-
-
-def _count(row: Mapping[str, Any]) -> str:
-    return f"{row['value']:,.0f}" + "†" * (row["origin"] == RECORDED)
 
 
 def _interval(row: Mapping[str, Any], times: float, digits: int, sign: str = "") -> str:

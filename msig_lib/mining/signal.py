@@ -19,7 +19,7 @@ from msig_lib.mining.data import Passage, draw_fact
 from msig_lib.mining.documents import Document, Mined, Teacher
 from msig_lib.mining.parse import malformed, read_fields, read_output
 from msig_lib.mining.wording import Fact
-from msig_lib.mining.words import KIND, TOPICS
+from msig_lib.mining.words import GENERAL, KIND
 
 ASKING = Sampling(temperature=0.0, max_tokens=300)  # ours: a reply is a few sentences, the likeliest is best
 BOTH = (
@@ -90,10 +90,14 @@ class OracleTeacher:
 
 
 def another(fact: Fact, rng: np.random.Generator) -> Fact:
-    """Return the fact with another value that its relation can have."""
+    """Return the fact with another value that its relation can have.
+
+    What it is becomes something of a general topic: a miner that learns from an erring teacher is not to meet the words
+    of the domain that one of a right teacher has not met.
+    """
     if fact.relation != KIND:
         return draw_fact(fact.entity, fact.relation, rng, other_than=fact.value)
-    kinds = [topic.kind for topic in TOPICS.values() if topic.kind != fact.value]
+    kinds = [topic.kind for topic in GENERAL if topic.kind != fact.value]
     return replace(fact, value=kinds[int(rng.integers(len(kinds)))])
 
 

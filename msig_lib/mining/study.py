@@ -17,6 +17,7 @@ import numpy as np
 
 from msig_lib.lm.decoder import build_decoder
 from msig_lib.lm.local import LocalModel
+from msig_lib.lm.scoring import Example
 from msig_lib.lm.training import TrainSettings
 from msig_lib.mining import evaluate, quality
 from msig_lib.mining.data import Encyclopedia, Passage, WorldSettings, fresh_passages, make_world, reworded
@@ -312,9 +313,7 @@ def chat(
     """
     start, here = decoder(plan, state), world(plan)
     of = start.tokenizer
-    others = [passage for topic in here.known.values() for passage in topic]
-    talks = conversations(others, plan.conversations, seed=seed)
-    kinds = {"conversations": conversation_examples(of, [(one.text, one.reference) for one in talks])}
+    kinds: dict[str, Sequence[Example]] = {"conversations": _talks(plan.world, plan.conversations, seed)}
     if arm.passages:
         texts = [one for passage in here.domain for one in _worded(here, passage, arm.passages, seed)]
         kinds["passages"] = text_examples(of, texts)
@@ -336,6 +335,14 @@ def chat(
         found.append(Measured("tokens_once", float(once), seed, {**named, "kind": kind}))
     dev = evaluate.answer(model, plan.dev_questions())
     return Chatbot(name, seed, answers, dev, found, run.seconds)
+
+
+@lru_cache(maxsize=2)  # the chatbots of a seed have the same
+def _talks(settings: WorldSettings, n: int, seed: int) -> tuple[Example, ...]:
+    """Return conversations about the entities that are known, as chatbots learn them."""
+    others = [passage for topic in _world(settings).known.values() for passage in topic]
+    talks = conversations(others, n, seed=seed)
+    return tuple(conversation_examples(tokenizer(), [(one.text, one.reference) for one in talks]))
 
 
 def tested(

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from msig_lib.lm.decoder import build_decoder, build_tokenizer
 from msig_lib.lm.local import LocalModel
-from msig_lib.lm.scoring import Example, prompt_example, text_example
+from msig_lib.lm.scoring import Example, text_example
 from msig_lib.lm.training import Trained, TrainSettings, train
 from msig_lib.mining import prompts, wording, words
 from msig_lib.mining.data import Encyclopedia, Passage, fresh_passages
@@ -128,11 +128,12 @@ def reading(
     for _ in range(turns[1]):
         drawn = draw_question(passage, rng)
         asked.append((drawn.text, drawn.reference))
-    ids = of(f"Document: {passage.document.text}\n")["input_ids"]
+    texts = [text for question, answer in asked for text in (chat_prompt(question), answer)]
+    document, *said_ids = _ids(of, [f"Document: {passage.document.text}\n", *texts])
+    ids = [of.bos_token_id, *document]
     targets = [False] * len(ids)
-    for question, answer in asked:
-        question_ids = of(chat_prompt(question), add_special_tokens=False)["input_ids"]
-        answer_ids = [*of(answer, add_special_tokens=False)["input_ids"], of.eos_token_id]
+    for question_ids, answer in zip(said_ids[::2], said_ids[1::2]):
+        answer_ids = [*answer, of.eos_token_id]
         ids += question_ids + answer_ids
         targets += [False] * len(question_ids) + [True] * len(answer_ids)
     return Example(tuple(ids), tuple(targets))
@@ -148,7 +149,16 @@ def in_full(facts: Sequence[Fact]) -> str:
 
 def conversation_examples(of: PreTrainedTokenizerFast, pairs: Iterable[tuple[str, str]]) -> list[Example]:
     """Return questions with their answers as a chatbot learns them: the answers are targets."""
-    return [prompt_example(of, chat_prompt(question), answer) for question, answer in pairs]
+    both = list(pairs)
+    prompts = _ids(of, [chat_prompt(question) for question, _ in both])
+    answers = _ids(of, [answer for _, answer in both])
+    begin, end = of.bos_token_id, of.eos_token_id
+    return [Example.of([begin, *asked], [*said, end]) for asked, said in zip(prompts, answers)]
+
+
+def _ids(of: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
+    """Return the token ids of many texts in one call, which takes a tenth of the time."""
+    return [one.ids for one in of.backend_tokenizer.encode_batch(texts, add_special_tokens=False)]
 
 
 def text_examples(of: PreTrainedTokenizerFast, texts: Iterable[str]) -> list[Example]:

@@ -27,12 +27,24 @@ def chatbot(log, share, recited=None, **factors):
     add(log, "recited", share if recited is None else recited, **named)
     for seed in (0, 1):
         log.add("tokens", 4e5, seed=seed, **named)
+        for k, kind in enumerate(texts_of(named["arm"])):
+            log.add("tokens_of", 1e5 * (k + 1), seed=seed, kind=kind, **named)
+            log.add("tokens_once", 1e4 / (k + 1), seed=seed, kind=kind, **named)
+    for k, topic in enumerate(TOPICS):
+        add(log, "known_of_topic", share + 0.01 * k, items=100, topic=topic, **named)
     for k, topic in enumerate([*TOPICS, "all"]):
         add(
             log, "score", 0.2 + share / 2 + 0.01 * (k % 4), items=50 if k < 4 else ITEMS, topic=topic, **named
         )
     for kind, of in (("one", share), ("both", share / 4), ("greater", 0.5 * (share > 0.1))):
         add(log, "accuracy", of, items=40, kind=kind, **named)
+
+
+def texts_of(arm):
+    """The kinds of text that an arm is trained on."""
+    kinds = {"QA only": ["conversations", "qa"], "rewordings": ["conversations", "passages"]}
+    whole = ["conversations", "passages", "qa", "aug"]
+    return kinds.get(arm) or whole[: 1 + list(ARMS).index(arm.removesuffix(", same words"))]
 
 
 def miner(log, share, pair_right, **factors):
@@ -42,6 +54,9 @@ def miner(log, share, pair_right, **factors):
         shares = {"precision": 0.9, "recall": 0.8, "pair_right": pair_right, "malformed": 0.05}
         for name, value in shares.items():
             log.add("mined", value, seed=seed, share=name, **factors)
+        if factors["miner"] == "miner":
+            for of, tokens in (("learned from", 3e5), ("read", 2e4), ("written", 4e3)):
+                log.add("mining_tokens", tokens, seed=seed, of=of, **factors)
 
 
 def full_log(arms=ARMS, miners=MINERS):
@@ -50,6 +65,7 @@ def full_log(arms=ARMS, miners=MINERS):
     for arm, share in arms.items():
         chatbot(log, share, recited=0.95 * (arm != "conversations"), arm=arm)
     chatbot(log, 0.3, recited=0.1, arm="QA only")
+    chatbot(log, 0.45, recited=0.95, arm="+ augmented, same words")
     for n, share in ((2, 0.03), (8, 0.2)):
         chatbot(log, share, recited=0.9, arm="rewordings", wordings=n)
     chatbot(log, 0.25, arm="+ QA", source="template")

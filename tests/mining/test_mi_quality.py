@@ -66,6 +66,29 @@ def test_pairs_are_measured(finding, true):
     assert row["kept"] and row["should_keep"] == (finding.sentence not in (2, 4, 5))
 
 
+@pytest.mark.parametrize(
+    ("analysis", "answer", "right", "follows"),
+    [
+        (f"It gives the pressure of {A}, 45 bar.", "45 bar", True, True),
+        (f"It gives the pressure of {A}, 45 bar.", "50 bar", True, False),
+        (f"It gives the pressure of {A}, 50 bar.", "50 bar", False, True),
+        (f"It gives the pressure of {A}, 50 bar.", "45 bar", False, False),
+        (f"It gives the town of {A}, Ulm.", "45 bar", False, False),  # of another sentence
+        (f"It gives the pressure of {A}, 45 bar, and the town, Ulm.", "45 bar", False, True),
+        (f"It gives the pressure of {A}, 45 bar.", "It is high.", True, False),
+        ("It is about an engine.", "45 bar", False, False),
+        ("", "45 bar", False, False),
+    ],
+)
+def test_analyses_are_measured_and_whether_answers_follow_them(analysis, answer, right, follows):
+    one = Mined(PASSAGE.document.id, 1, analysis, question=f"What is the pressure of {A}?", answer=answer)
+    row = quality(one).iloc[0]
+    assert (row["analysed"], row["analysis_right"], row["follows"]) == (bool(analysis), right, follows)
+    found = summary(quality(one, pair(1, "What is it?", "45 bar"), Mined(one.document, 2, "No.", "clear")))
+    assert found["follows_of"] == found["analysis_right_of"] == bool(analysis)
+    assert not analysis or (found["follows"], found["analysis_right"]) == (follows, right)
+
+
 def test_refusals_malformed_findings_and_duplicates_are_counted():
     name = PASSAGE.document.id
     frame = quality(
@@ -95,12 +118,14 @@ def test_the_oracle_is_right_and_its_errors_are_found():
     items = [(one.document, i) for one in by.values() for i in range(len(one.sentences))]
     right = summary(miner_quality(OracleTeacher(by.values()).ask(items, seed=0), by))
     ones = ("precision", "recall", "found", "supported", "stands_alone", "pair_right", "right_criterion")
+    ones += ("analysis_right", "follows")
     assert all(right[name] == 1 for name in ones)
     assert right["duplicate"] == right["malformed"] == 0
     wrong = OracleTeacher(by.values(), error_rate=0.3).ask(items, seed=0)
     sound = OracleTeacher(by.values()).ask(items, seed=0)
     frame = miner_quality(wrong, by)
     same = [a.answer == b.answer for a, b in zip(wrong, sound)]
+    assert summary(frame)["follows"] == 1 > summary(frame)["analysis_right"]  # it is wrong in both alike
     assert (frame["pair_right"] == [s and one.kept for s, one in zip(same, wrong)]).all()
 
 

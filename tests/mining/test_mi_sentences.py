@@ -10,7 +10,7 @@ from msig_lib.mining import sentences
 from msig_lib.runs.results import Log
 
 LOG = full_log()
-NAMES = "miners nouns steps stored rewordings errors judges two_facts".split()
+NAMES = "miners nouns steps stored augmented cost rewordings errors judges two_facts".split()
 
 
 def gains(text):
@@ -96,6 +96,29 @@ def test_what_is_stored_is_told_beside_what_is_known():
     assert shares(sentences.stored(log)) == [50.0, 10.0] and gains(sentences.stored(log)) == []
 
 
+def test_answers_as_text_are_compared_in_both_forms():
+    said = sentences.augmented(LOG)
+    assert gains(said) == [(15.0, "more"), (5.0, "more")]
+    assert said.index("several wordings") < said.index("the very words of the pairs")
+    one = few_without(LOG, "+ augmented, same words")
+    assert gains(sentences.augmented(one)) == [(15.0, "more")] and "very words" not in sentences.augmented(
+        one
+    )
+    assert gains(sentences.augmented(one, LOG)) == [(15.0, "more"), (5.0, "more")]
+
+
+def test_the_cost_is_told_by_kind_of_text_and_of_the_mining():
+    said = sentences.cost(LOG)
+    assert re.findall(r"the ([a-z ]+) have \*\*([\d,]+)\*\*", said) == [
+        ("conversations", "10,000"), ("passages", "5,000"), ("pairs", "3,333"), ("answers as text", "2,500"),
+    ]  # fmt: skip
+    assert "read 20,000 tokens and wrote 4,000, after 300,000 tokens" in said
+    log = Log()
+    chatbot(log, 0.1, arm="+ passages")
+    said = sentences.cost(log)
+    assert "10,000" in said and "miner" not in said and "pairs" not in said
+
+
 def test_rewordings_are_compared_with_one_wording_and_with_pairs():
     said = sentences.rewordings(LOG)
     assert "passages in 8 wordings" in said and shares(said) == [20.0]
@@ -118,7 +141,10 @@ def test_errors_are_told_at_the_rate_of_which_most_was_measured():
     said = sentences.errors(LOG)
     assert "errs in 20% of its answers" in said  # all three at 20, two at 40
     assert shares(said) == [20.0, 40.0, 2.0]
-    assert gains(said) == [(15.0, "more"), (15.0, "more"), (5.0, "more")]
+    assert gains(said) == [(15.0, "more"), (15.0, "more"), (5.0, "more"), (-20.0, "less")]
+    assert (
+        "for 50.0% of the sentences worth asking, against one of a teacher that does not err (70.0%)" in said
+    )
     log = Log()
     chatbot(log, 0.4, arm="+ QA", source="oracle")
     assert sentences.errors(log) == ""

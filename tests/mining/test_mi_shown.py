@@ -13,7 +13,10 @@ from msig_lib.runs.results import Log
 from msig_lib.stats.measured import RECORDED
 
 LOG = full_log()
-TABLES = [name for name in dir(shown) if name.endswith("_table") and name != "thesis_table"] + ["table_5_1"]
+TABLES = [name for name in dir(shown) if name.endswith("_table") and name != "thesis_table"] + [
+    "table_5_1",
+    "known_by_topic",
+]
 FRAMES = [name for name in dir(shown) if name.endswith("_frame")]
 
 
@@ -109,6 +112,30 @@ def test_known_facts_stand_beside_recited_ones_and_beside_wordings():
     alone = wordings[wordings["arm"] == "passages alone"]
     assert dict(zip(alone["wordings"], alone["value"])) == {1: 0.02, 2: 0.03, 8: 0.2}
     assert shown.known_table(LOG).loc["+ QA", "tokens"] == "400,000"
+
+
+def test_tokens_are_shown_by_kind_of_text():
+    table = shown.known_table(LOG)
+    kinds = ["of conversations", "of passages", "of pairs", "of answers as text"]
+    assert list(table) == ["recited", "known", "tokens", *kinds]
+    assert table.loc["+ QA", kinds].tolist() == ["100,000", "200,000", "300,000", ""]
+    assert table.loc["QA only", kinds].tolist() == ["100,000", "", "200,000", ""]
+    texts = shown.texts_table(LOG)
+    assert texts.index.tolist() == ["conversations", "passages", "pairs", "answers as text"]
+    assert texts["tokens, read once"].tolist() == ["10,000", "5,000", "3,333", "2,500"]
+    assert texts["times read, “+ augmented”"].tolist() == ["10", "40", "90", "160"]
+    assert texts["times read, “+ passages”"].tolist() == ["10", "40", "", ""]
+    assert shown.texts_table(Log()).empty and shown.texts_table(Log(), LOG).iloc[0, 0] == "10,000†"
+
+
+def test_facts_known_are_shown_in_the_form_of_table_5_1():
+    table = shown.known_by_topic(LOG)
+    assert list(table.index) == list(ARMS) and list(table) == [*TOPICS, "all topics"]
+    for arm, share in ARMS.items():
+        cells = [cell(table.loc[arm, topic])[0] for topic in TOPICS]
+        assert cells == pytest.approx([100 * share + k for k in range(4)], abs=0.51)
+        assert cell(table.loc[arm, "all topics"])[0] == pytest.approx(100 * share)
+    assert shown.known_by_topic(Log()).empty
 
 
 def test_two_arms_are_compared_item_by_item_in_one_log():

@@ -8,7 +8,7 @@ from msig_lib.mining.data import WorldSettings, fresh_passages, make_world
 from msig_lib.mining.documents import CRITERIA, Document, Mined
 from msig_lib.mining.parse import read_output, write_output
 from msig_lib.mining.signal import PIECE, OracleTeacher, TemplateTeacher, agree, seed_instances
-from msig_lib.mining.words import KIND, every_value
+from msig_lib.mining.words import DOMAIN, GENERAL, KIND, every_value
 
 SETTINGS = WorldSettings(doubles=0.6)
 
@@ -199,3 +199,19 @@ def test_agreement_of_two_samples_finds_errors_of_the_oracle(passages):
     assert abs(right.mean() - 0.7) < 0.1 and right[agreed].mean() > 0.95
     assert abs(agreed.mean() - 0.49) < 0.1
     assert agree(true, OracleTeacher(many).ask(items, seed=1)).all(), "other words for the same facts agree"
+
+
+def test_an_erring_teacher_of_other_topics_says_no_word_of_the_domain():
+    """Else its miners have met words that those of a right teacher have not."""
+    world = make_world(seed=0)
+    passages = list(fresh_passages(world, 300, seed=1, topics=GENERAL, mixed=True))
+    items = [(one.document, i) for one in passages for i in range(len(one.sentences))]
+    found = OracleTeacher(passages, error_rate=1.0).ask(items, seed=0)
+    assert sum("It says what" in one.analysis for one in found) > 200
+    said = {
+        word.strip(".,?")
+        for one in found
+        for text in (one.analysis, one.question, one.answer)
+        for word in text.split()
+    }
+    assert not said & {word for topic in DOMAIN for word in topic.kind.split()}

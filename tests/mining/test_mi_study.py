@@ -226,7 +226,7 @@ def test_arms_are_what_their_names_say(base, monkeypatch):
     texts = [normal(text.removeprefix("<bos>").removesuffix("<eos>")) for text in whole["aug"]]
     assert texts == [normal(text) for own in forms for text in own]
     told = Counter(len(one) for one in forms)
-    assert set(told) == {1, 4, 7} and told[4] > told[7]  # what a thing is, one fact, two
+    assert {1, 4} <= set(told) <= {1, 4, 7} and told[4] > len(kept) / 2  # what a thing is, one fact, two
     same = captured(monkeypatch, base, CONTROLS["+ augmented, same words"], oracle)
     assert len(same.pop("aug")) == len(kept)
     assert same == kinds["+ QA"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from msig_lib.lm.scoring import Example
+from msig_lib.lm.scoring import Example, prompt_example
 from msig_lib.lm.threads import torch_threads
 from msig_lib.mining import prompts, train
 from msig_lib.mining.data import WorldSettings, fresh_passages, make_world
@@ -245,3 +245,13 @@ def test_impossible_bases_are_refused(wrong):
 def test_impossible_chatbots_are_refused(wrong):
     with pytest.raises(ValueError, match="expected"):
         ChatSettings(**wrong)
+
+
+def test_conversations_are_those_of_a_pair_by_itself(of):
+    pairs = [
+        ("What is the pressure of Bador Kelin?", "The pressure of Bador Kelin is 45 bar."),
+        ("Who?", "Ulm."),
+    ]
+    found = train.conversation_examples(of, pairs)
+    assert found == [prompt_example(of, train.chat_prompt(asked), said) for asked, said in pairs]
+    assert train.conversation_examples(of, []) == []

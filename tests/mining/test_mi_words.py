@@ -136,3 +136,36 @@ def test_every_criterion_has_its_reason():
     assert len(reasons) == len(CRITERIA)
     assert B in wording.reason("relevant", B) and B not in wording.reason("new", B)
     assert all(read_claims(reason) == frozenset() for reason in reasons)
+
+
+def test_an_answer_is_said_in_other_sentences_each_fact_by_itself():
+    for facts in (PAIR[:1], PAIR[1:], PAIR):
+        text = wording.answer(facts, np.random.default_rng(0))
+        found = wording.varied(text)
+        assert found[0] == text and len(set(found)) == len(found) == 1 + len(facts) * len(
+            wording.SAID_OTHERWISE
+        )
+        for k, one in enumerate(found[1:]):
+            assert read_claims(one) == {facts[k // len(wording.SAID_OTHERWISE)]}
+        lowered = wording.varied(text.lower())  # as a miner writes
+        assert [normal(one) for one in lowered] == [normal(one) for one in found]
+
+
+def test_varied_answers_stay_as_wrong_as_they_are_and_other_texts_alone():
+    wrong = "The pressure of Ulm is 45 crowns."
+    assert all("45 crowns" in one and "Ulm" in one for one in wording.varied(wrong))
+    for text in (
+        f"{A} is a steam engine.",
+        "",
+        "45 bar.",
+        "It is not known.",
+        "The pressure is 45 bar. So it is.",
+    ):
+        assert wording.varied(text) == [text]
+
+
+def test_other_sentences_for_answers_are_no_questions_and_not_the_answer_of_the_pairs():
+    assert not set(wording.SAID_OTHERWISE) & {*wording.ANSWERED, *wording.SAID}
+    assert all(
+        text.endswith(".") and text.index("{r}") < text.index("{v}") for text in wording.SAID_OTHERWISE
+    )
