@@ -27,6 +27,7 @@ class VisionSettings:
     image_size: tuple[int, int] = (32, 48)  # prototype of chapter 7
     patch_size: tuple[int, int] = (32, 6)  # prototype: 8 vertical strips
     tower_width: int = 192  # ours: with it the defaults have the prototype's 480k parameters
+    stem: tuple[tuple[int, int, int], ...] = ()  # ours: convolutions before it: channels, kernel, stride
     width: int = 96  # prototype: 128 was no better and 1.45 times slower
     layers: int = 3  # prototype
     heads: int = 4  # prototype
@@ -45,6 +46,8 @@ class VisionSettings:
                 f"patch_size {self.patch_size} does not divide image_size {self.image_size}: the image is cut "
                 "into whole rectangles"
             )
+        if any(len(one) != 3 or min(one) < 1 or one[1] % 2 == 0 for one in self.stem):
+            raise ValueError(f"stem is {self.stem}, expected (channels, kernel, stride) from 1, kernels odd")
         if min(self.tower_width, self.layers) < 1 or (self.initial is not None and self.initial <= 0):
             raise ValueError(f"widths, layers from 1 and initial > 0 are expected, given {self}")
 
@@ -103,6 +106,7 @@ def build(
         image_size=list(settings.image_size),
         patch_size=list(settings.patch_size),
         hidden_size=settings.tower_width,
+        stem=[list(one) for one in settings.stem] or None,
     )
     config = LlavaConfig(
         vision_config=tower,

@@ -52,9 +52,9 @@ DIFFERENT: dict[str, dict[str, object]] = {
     "arrivals": {"happens": ("enter", "leave")},
     "walls": {"happens": ("bounce",)},
     "changes": {"happens": ("change",)},
-    "crossings": {"happens": ("behind",), "things": (2, 3)},
+    "crossings": {"happens": ("behind",), "things": (2, 2)},
     "combinations": {"unseen": True},
-    "crowded": {"things": (4, 4)},
+    "crowded": {"things": (3, 4)},
     "faster": {"slow": (1.5, 1.9), "fast": (4.4, 5.4)},
     "backgrounds": {"backgrounds": ("white", "checked")},
 }

@@ -87,7 +87,7 @@ def ask(
     every: dict[str, list[Question]] = {kind: [] for kind in kinds}
     for i, scene in enumerate(clips.scenes):
         for question in questions_from(claims_of(scene), kinds, clip=i):
-            if _clear(question, scene):
+            if is_clear(question, scene):
                 every[question.kind].append(question)
     out: list[Question] = []
     for i, kind in enumerate(every):
@@ -122,7 +122,7 @@ def _check(kinds: Sequence[str]) -> None:
         raise ValueError(f"kinds is {kinds!r}, expected some of {', '.join(KINDS)}")
 
 
-def _clear(question: Question, scene: Scene) -> bool:
+def is_clear(question: Question, scene: Scene) -> bool:
     """Whether the events that a question compares are apart enough in time to be told."""
     frames = event_frames(scene)
     return all(

@@ -15,9 +15,54 @@ from msig_lib.videoqa.captions import read_caption
 from msig_lib.videoqa.data import Scene
 from msig_lib.videoqa.facts import claims_of
 from msig_lib.videoqa.judges import CORRECT, Judge
+from msig_lib.videoqa.model import VideoLearner
 from msig_lib.videoqa.questions import KINDS, Question, questions_from
 
+SAMPLES = 6  # thesis 6.2.3: answers to each question
+LONGEST = 12  # ours, in tokens: twice the longest answer of this world
 PER_CAPTION = 3  # thesis 6.2.2: question-answer pairs from each caption
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """M sampled answers to each of Q questions, in rows 0 .. Q M - 1, question by question."""
+
+    questions: Sequence[Question]
+    samples: int
+    ids: Sequence[tuple[int, ...]]
+    texts: Sequence[str]
+    logprobs: npt.NDArray[np.float32]  # [Q M], of whole answers in nats, under the model that wrote them
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def asked(self, rows: Sequence[int]) -> list[Question]:
+        """Return the question of each row."""
+        return [self.questions[row // self.samples] for row in rows]
+
+    def answers(self) -> list[list[str]]:
+        """Return the answers by question, as `caption_reward` takes them."""
+        return [list(self.texts[at : at + self.samples]) for at in range(0, len(self), self.samples)]
+
+
+def draw(
+    learner: VideoLearner,
+    questions: Sequence[Question],
+    frames: npt.NDArray[np.uint8],
+    samples: int = SAMPLES,
+    *,
+    seed: int,
+    temperature: float = 1.0,  # thesis 6.2.3
+    top_p: float = 0.95,  # official code
+    max_tokens: int = LONGEST,
+) -> Pool:
+    """Return `samples` answers to every question about the clips `frames` uint8 [n, F, H, W, 3]."""
+    found = learner.respond(
+        questions, frames, n=samples, temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed
+    )
+    flat = [one for own in found for one in own]
+    total = np.array([one.logprobs.sum() for one in flat], dtype=np.float32)
+    return Pool(list(questions), samples, [one.ids for one in flat], [one.text for one in flat], total)
 
 
 def caption_reward(
