@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks bench lock doctor clean env
+.PHONY: help book test lint unit notebooks site pdf linkcheck bench lock doctor clean env
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ book: $(STAMP) ## run every notebook at tier quick (cached), then render the boo
 test: lint unit notebooks ## lint, unit tests, and every notebook executed twice at tier smoke
 	@echo "make test: everything passed"
 
-lint: $(STAMP) ## ruff over code and notebooks
+lint: $(STAMP) ## ruff and codespell over code, prose and notebooks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
@@ -39,6 +39,16 @@ unit: $(STAMP) ## pytest
 
 notebooks: $(STAMP) ## papermill runs each notebook at tier smoke, nbval runs the result again
 	@$(BIN)/msig check
+
+site: $(STAMP) ## every page of the rendered book in a browser (after make book)
+	@[ -f _build/book/index.html ] || { echo "there is no rendered book: make book"; exit 1; }
+	@MSIG_SITE_BOOK=_build/book $(BIN)/python -m pytest tests/site/test_pages.py
+
+pdf: $(STAMP) ## the rendered book as one file, _build/book.pdf (after make book)
+	@$(BIN)/msig pdf
+
+linkcheck: $(STAMP) ## ask every address that the rendered book links to (needs a network)
+	@$(BIN)/msig linkcheck
 
 bench: $(STAMP) ## speed as ratios against a peer in the same process
 	@$(BIN)/python -m tests.benchmarks

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from msig_lib import cli_claims, cli_data, cli_label, cli_mine
+from msig_lib import cli_claims, cli_data, cli_label, cli_mine, cli_site
 from msig_lib.errors import MsigError, message
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ runs_app = _sub("Cached runs: list, prune.")
 app.command()(cli_claims.claims)
 app.command()(cli_label.label)
 app.command()(cli_mine.mine)
+app.command()(cli_site.pdf)
+app.command()(cli_site.linkcheck)
 app.add_typer(cli_data.app, name="data")
 app.add_typer(runs_app, name="runs")
 

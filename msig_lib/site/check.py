@@ -128,6 +128,12 @@ def check(folder: Path) -> list[str]:
     return problems
 
 
+def read_pages(folder: Path) -> dict[str, Page]:
+    """Return {page, as a path within the book: what it holds} of a rendered book."""
+    paths = (path for path in sorted(folder.rglob("*.html")) if not _asset(path, folder))
+    return {path.relative_to(folder).as_posix(): _read(path) for path in paths}
+
+
 def _asset(path: Path, folder: Path) -> bool:
     return path.relative_to(folder).parts[0] in ("_static", "_sources", "_images", "_downloads")
 

@@ -51,18 +51,24 @@ def _statistics(chapter: Chapter, cached: bool) -> dict[str, Any]:
     cells = told.get("cells") or []
     slowest = max(cells, key=lambda cell: cell["seconds"], default=None)
     cpu = told.get("cpu_seconds")
+    name = f"{chapter.number or ''} {chapter.short or chapter.title}"
     return {
-        "notebook": f"[{chapter.number or ''} {chapter.short or chapter.title}]({chapter.name}.html)",
+        "notebook": f"[{_whole(name)}]({chapter.name}.html)",
         "tier": told.get("tier", ""),
-        "time": html.duration(told.get("seconds")),
-        "CPU time": html.duration(cpu) if cpu is not None else "not taken",
-        "peak memory": f"{(told.get('peak_memory_mib') or 0) / 1024:.2f} GiB",
+        "time": _whole(html.duration(told.get("seconds"))),
+        "CPU time": _whole(html.duration(cpu) if cpu is not None else "not taken"),
+        "peak memory": _whole(f"{(told.get('peak_memory_mib') or 0) / 1024:.2f} GiB"),
         "threads": told.get("threads"),
         "from the cache": "yes" if cached else "no",
         "code cells": len(cells),
-        "slowest cell": html.duration(slowest["seconds"]) if slowest else "",
+        "slowest cell": _whole(html.duration(slowest["seconds"])) if slowest else "",
         "run key": f"`{str(told.get('key', ''))[:12]}`",
     }
+
+
+def _whole(text: str) -> str:
+    """Return a text that a narrow table does not break into lines."""
+    return text.strip().replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def environment(root: Path, chapters: Sequence[Chapter]) -> str:

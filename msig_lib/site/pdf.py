@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from html import escape, unescape
 from pathlib import Path
+from typing import Any
 
 from msig_lib.site import browser
 from msig_lib.site.chapters import SiteError
 
 LEFT_OUT = ("genindex.html", "search.html", "prf-prf.html")
+SHEET = {"width": 680, "height": 980}  # A4 less its margins, at 96 px an inch
 READY_MS = 300_000  # MathJax sets some thousand formulas on a busy machine
 ARTICLE = re.compile(r'<article class="bd-article"[^>]*>(.*?)</article>', re.DOTALL)
 TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
@@ -23,60 +25,66 @@ FOOTER = (
     '<div style="width:100%;font-size:8px;text-align:center;color:#444">'
     '<span class="pageNumber"></span></div>'
 )
-MATHS_SET = """async () => {
-  if (!window.MathJax) return true;
-  if (!(window.MathJax.startup && window.MathJax.startup.promise)) return false;
-  await window.MathJax.startup.promise;
-  return true;
-}"""
+# MathJax's promise may be kept before its last formula is set.
+MATHS_SET = """() => [...document.querySelectorAll('article span.math, article div.math')].every(
+  e => e.querySelector('mjx-container'))"""
 # Chromium cannot print what lies outside the sheet, so that what is too wide is made smaller.
 FIT = """() => {
   document.querySelectorAll('details').forEach(e => { e.open = true; });
-  const sheet = document.querySelector('article.msig-print');
   const wide = '.msig-scroll > table, table.msig-claims, .msig-print div.math, .msig-print table.docutils,'
     + ' .msig-panel > svg, .msig-frame > *';
   for (const e of document.querySelectorAll(wide)) {
     const box = e.parentElement.clientWidth, own = Math.max(e.scrollWidth, e.getBoundingClientRect().width);
     if (own > box + 1) e.style.zoom = Math.max(0.35, box / own);
   }
-  return sheet !== null;
 }"""
 
 
-def write(book: Path, target: Path) -> Path:
+def write(book: Path, target: Path, started: Any = None) -> Path:
     """Print the rendered book in the folder `book` to the PDF file `target` and return it.
 
-    Raises SiteError when `book` holds no rendered book, BrowserMissing without Chromium.
+    `started` is a running browser of Playwright's; without it the system's Chromium is started. Raises SiteError
+    when `book` holds no rendered book, BrowserMissing without Chromium.
     """
-    names = order(book)
+    sheet = sheet_of(book, order(book))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the pages, so that styles and MathJax are found under the same addresses.
     with tempfile.NamedTemporaryFile(
         "w", dir=book, prefix="print-", suffix=".html", encoding="utf-8"
-    ) as sheet:
-        sheet.write(sheet_of(book, names))
-        sheet.flush()
-        with browser.served(book) as address, browser.launch() as started:
-            page = started.new_page()
-            page.set_default_timeout(READY_MS)
-            page.goto(f"{address}/{Path(sheet.name).name}", wait_until="load", timeout=READY_MS)
-            page.wait_for_function(MATHS_SET)
-            page.emulate_media(media="print", color_scheme="light")
-            page.set_viewport_size({"width": 680, "height": 980})  # A4 less its margins, at 96 px an inch
-            if not page.evaluate(FIT):
-                raise SiteError(f"{book} gave an empty sheet; render it again: msig book")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            margin = {"top": "16mm", "bottom": "18mm", "left": "15mm", "right": "15mm"}
-            page.pdf(
-                path=str(target),
-                format="A4",
-                margin=margin,
-                print_background=True,
-                display_header_footer=True,
-                header_template="<span></span>",
-                footer_template=FOOTER,
-                outline=True,
-                tagged=True,
-            )
+    ) as file:
+        file.write(sheet)
+        file.flush()
+        with browser.served(book) as address:
+            where = f"{address}/{Path(file.name).name}"
+            if started is not None:
+                _print(started, where, target)
+            else:
+                with browser.launch() as own:
+                    _print(own, where, target)
     return target
+
+
+def _print(started: Any, where: str, target: Path) -> None:
+    page = started.new_page(viewport=SHEET, color_scheme="light")
+    try:
+        page.set_default_timeout(READY_MS)
+        page.goto(where, wait_until="load", timeout=READY_MS)
+        page.wait_for_function(MATHS_SET)
+        page.emulate_media(media="print", color_scheme="light")
+        page.evaluate(FIT)
+        page.pdf(
+            path=str(target),
+            format="A4",
+            margin={"top": "16mm", "bottom": "18mm", "left": "15mm", "right": "15mm"},
+            print_background=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            outline=True,
+            tagged=True,
+        )
+    finally:
+        page.close()
 
 
 def order(book: Path) -> list[str]:
