@@ -34,6 +34,7 @@ ALLOWED = {
         "cli_doctor",
         "cli_label",
         "cli_mine",
+        "cli_site",
         "runs",
         "claims",
         "site",
@@ -41,6 +42,7 @@ ALLOWED = {
     },
     "cli_label": {"zeroshot", "lm"},  # a method for the user's own data, loaded when it is called
     "cli_mine": {"mining", "lm"},  # so is this
+    "cli_site": {"site"},
 }
 MAX_LINES, MAX_CELL = 400, 25
 UNSAFE = {"torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle", "yaml.unsafe_load"}

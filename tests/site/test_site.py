@@ -1,6 +1,7 @@
 """The small book in a real browser: explorers, filter, search, theme and downloads do what they say."""
 
 import json
+from urllib.parse import quote
 
 import fake
 import pytest
@@ -126,3 +127,12 @@ def test_search_finds_a_word_of_a_chapter(visit):
     page = visit("search.html?q=breaks")
     page.wait_for_selector("#search-results li a")
     assert CHAPTER in page.locator("#search-results li a").first.get_attribute("href")
+
+
+@pytest.mark.parametrize(
+    "words,term", [("PSP@k", "PSP-k"), ("DPO", "DPO"), ("Johnson-Lindenstrauss", "Johnson-")]
+)
+def test_search_finds_methods_and_equations_by_name_first_in_the_glossary(visit, words, term):
+    page = visit(f"search.html?q={quote(words)}")
+    page.wait_for_selector("#search-results li a")
+    assert f"glossary.html#term-{term}" in page.locator("#search-results li a").first.get_attribute("href")
