@@ -6,7 +6,7 @@ Whatever is chosen, is chosen on development clips by the judge that reads capti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from msig_lib.videoqa.model import VideoLearner
 from msig_lib.videoqa.questions import Question
 from msig_lib.videoqa.signal import Pool, agreement, caption_reward, instruction_data, preference_pairs
 from msig_lib.videoqa.study import DOMAINS, QUESTION_SEED, Plan, State, tested, world
-from msig_lib.videoqa.train import PreferenceSettings, StageSettings, prefer, self_play_pairs, supervise
+from msig_lib.videoqa.train import StageSettings, prefer, self_play_pairs, supervise
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)  # N of figure 6.4
 SMALL_RATE = 0.6  # row [12] of table 6.2: 3e-7 in the place of 5e-7
 ARMS = ("dpo", "dpo-projector", "self-play", "dpo-small-rate", "shuffled", "winners", "sft-longer")
 """Rows [7], [10], [11], [12] of table 6.2, and controls: a coin's order, winners alone, more of the same SFT."""
+POINTS = 6  # ours: of DPO's training at which test questions are asked
 POOL_SEED = 50  # of the questions that answers are sampled for
 
 
@@ -44,13 +45,17 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Preferred:
-    """An arm's model: weights, what training did (None for more SFT), and the rate that development clips chose."""
+    """An arm's model: weights, what training did (None for more SFT), and the rate that development clips chose.
+
+    `states` has the weights after every sixth of DPO's steps, by step; empty for the other arms.
+    """
 
     arm: str
     seed: int
     state: State
     trained: DPOTrained | None
     rate: float
+    states: dict[int, State] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +107,22 @@ def learn(plan: Plan, start: State, seed: int, arms: Sequence[str] = ARMS) -> Re
         made[arm] = _best(plan, first, judged, arm, seed)
         found += tested(plan, study.learner(plan, made[arm].state), arm, seed)
     if "dpo" in made:
-        found += by_steps(plan, first, judged, made["dpo"].rate, seed)
+        found += by_steps(plan, first, made["dpo"])
     return Result(seed, found, made, judged)
+
+
+def learn_early(plan: Plan, start: State, seed: int) -> list[Measured]:
+    """Return the same for a student that stopped SFT early: DPO and learning the winners alone.
+
+    Models are called "sft-early", "dpo-early" and "winners-early".
+    """
+    first = study.learner(plan, start)
+    judged = judge_answers(plan, first, seed)
+    found = tested(plan, first, "sft-early", seed)
+    for arm in ("dpo", "winners"):
+        best = _best(plan, first, judged, arm, seed)
+        found += tested(plan, study.learner(plan, best.state), f"{arm}-early", seed)
+    return found
 
 
 def signal_quality(judged: Judged, seed: int, factors: dict[str, Any]) -> list[Measured]:
@@ -157,8 +176,16 @@ def train_arm(plan: Plan, first: VideoLearner, judged: Judged, arm: str, rate: f
         pairs = shuffle_pairs(pairs, seed=seed)
     elif arm == "winners":
         how = replace(how, objective="winners")
-    tuned, run = prefer(first, judged.pool, pairs, frames, how, seed=seed)
-    return Preferred(arm, seed, tuned.state(), run, how.learning_rate)
+    states: dict[int, State] = {}
+    total = how.steps(len(pairs))
+    stops = {max(1, round(total * part / POINTS)) for part in range(1, POINTS + 1)} if arm == "dpo" else ()
+
+    def keep(step: int, now: Any) -> None:
+        if step in stops:
+            states[step] = VideoLearner(now, first.tokenizer).state()
+
+    tuned, run = prefer(first, judged.pool, pairs, frames, how, seed=seed, after_step=keep)
+    return Preferred(arm, seed, tuned.state(), run, how.learning_rate, states)
 
 
 def dev_accuracy(plan: Plan, of: VideoLearner) -> float:
@@ -169,21 +196,13 @@ def dev_accuracy(plan: Plan, of: VideoLearner) -> float:
     return float((evaluate.judged(CaptionJudge(), texts, asked, written) >= CORRECT).mean())
 
 
-def by_steps(plan: Plan, first: VideoLearner, judged: Judged, rate: float, seed: int) -> list[Measured]:
-    """Return accuracy on the way of DPO's training, six times an equal number of steps (figure 6.4, left)."""
-    how: PreferenceSettings = replace(plan.preference, learning_rate=rate)
-    total = how.steps(len(judged.pairs))
-    stops = sorted({max(1, round(total * part / 6)) for part in range(1, 7)})
-    out = _on_the_way(plan, first, 0, 0.0, seed)
-
-    def look(step: int, model: Any) -> None:
-        if step in stops:
-            epoch = how.epochs * stops.index(step) / len(stops) + how.epochs / len(stops)
-            out.extend(
-                _on_the_way(plan, VideoLearner(model.eval(), first.tokenizer), step, round(epoch, 2), seed)
-            )
-
-    prefer(first, judged.pool, judged.pairs, world(plan)["train"].frames, how, seed=seed, after_step=look)
+def by_steps(plan: Plan, first: VideoLearner, best: Preferred) -> list[Measured]:
+    """Return accuracy before DPO and after equal parts of its training (figure 6.4, left)."""
+    out = _on_the_way(plan, first, 0, 0.0, best.seed)
+    last = max(best.states, default=1)
+    for step, state in best.states.items():
+        epoch = round(plan.preference.epochs * step / last, 2)
+        out += _on_the_way(plan, study.learner(plan, state), step, epoch, best.seed)
     return out
 
 
@@ -208,8 +227,12 @@ def pooled(plan: Plan, part: str) -> tuple[list[Question], Clips]:
     return asked, Clips(np.concatenate(frames), tuple(scenes), part)
 
 
-def evidence(plan: Plan, start: State, seed: int, kind: str, rate: float, dpo_rate: float) -> list[Measured]:
+def evidence(
+    plan: Plan, start: State, seed: int, kind: str, rate: float, dpo_rate: float | None
+) -> list[Measured]:
     """Return what a captioner with this rate of errors is worth as a source of rewards: agreement, pairs, DPO.
+
+    Without a learning rate `dpo_rate` nothing is trained.
 
     `kind` is "hallucination", "omission" or "both". The learner in `start` stays the same: it learnt from captions
     with the plan's own rates. ValueError for another kind.
@@ -221,7 +244,7 @@ def evidence(plan: Plan, start: State, seed: int, kind: str, rate: float, dpo_ra
     judged = judge_answers(plan, first, seed, h, o)
     factors = {"study": "evidence", "kind": kind, "rate": rate}
     found = signal_quality(judged, seed, factors)
-    if not len(judged.pairs):
+    if dpo_rate is None or not len(judged.pairs):
         return found
     tuned = study.learner(plan, train_arm(plan, first, judged, "dpo", dpo_rate, seed).state)
     return found + [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from msig_lib.preference.pairs import Pairs
 from msig_lib.preference.train import DPOTrained, train_dpo
 from msig_lib.videoqa.captions import PROMPT
 from msig_lib.videoqa.model import VideoLearner
-from msig_lib.videoqa.questions import ONE_FRAME, Question
+from msig_lib.videoqa.questions import Question
 from msig_lib.videoqa.signal import Pool
 
 AfterStep = Callable[[int, Any], None]
@@ -76,19 +76,15 @@ def caption_questions(captions: Sequence[str]) -> list[Question]:
     return [Question(row, "caption", PROMPT, text, ()) for row, text in enumerate(captions)]
 
 
-def text_questions(captions: Sequence[str], questions: Sequence[Question]) -> list[Question]:
-    """Return questions about captions as texts: the caption stands in the place of the clip."""
-    return [replace(q, clip=-1, text=f"{captions[q.clip]} {q.text}") for q in questions]
+def stills(frames: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return clips uint8 [n, F, H, W, 3] in which nothing happens: one frame of each, drawn at random, F times over.
 
-
-def still_questions(captions: Sequence[str], questions: Sequence[Question]) -> list[Question]:
-    """Return instruction data without video instruction, row [8] of table 6.2: what one frame tells, and texts.
-
-    Questions that one frame answers are asked about clips. The others are asked about the caption as a text, so that
-    their form is known. As many as were given.
+    Instruction data beside them is row [8] of table 6.2, image instructions: the student gets to know all forms of
+    questions and answers, and never sees a question beside a movement.
     """
-    one_frame = [q for q in questions if q.kind in ONE_FRAME]
-    return one_frame + text_questions(captions, [q for q in questions if q.kind not in ONE_FRAME])
+    at = np.random.default_rng(seed).integers(0, frames.shape[1], len(frames))
+    one = frames[np.arange(len(frames)), at][:, None]
+    return np.broadcast_to(one, frames.shape)
 
 
 def supervise(
