@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from msig_lib.changepoint import saving, train
 from msig_lib.changepoint.data import edges
+from msig_lib.changepoint.memory import kept_memory
 from msig_lib.changepoint.model import CorrelationDynamics
 from msig_lib.changepoint.settings import ModelSettings, TrainSettings
 from msig_lib.changepoint.signal import (
@@ -127,7 +128,7 @@ class CorrelationCPD(BaseEstimator):
         self.n_variables_in_, self.n_features_in_ = values.shape[2:]
         self.mean_, self.scale_ = mean, np.where(flat, np.maximum(1.0, np.abs(mean)), spread)
         self._scored = None
-        with torch_threads(self.threads), one_blas_thread():
+        with torch_threads(self.threads), one_blas_thread(), kept_memory():
             self.model_ = CorrelationDynamics(self.n_features_in_, settings, seed=self.seed)
             history = train.fit(self.model_, beside_itself(self._normed(values)), training, seed=self.seed)
         self.history_ = [{k: saving.plain(v) for k, v in asdict(epoch).items()} for epoch in history]
@@ -147,7 +148,7 @@ class CorrelationCPD(BaseEstimator):
         settings = ScoreSettings(
             window=self.window, hard=self.hard, seed=self.seed, batch=self.batch, start=self._start(n_frames)
         )
-        with torch_threads(self.threads), one_blas_thread():
+        with torch_threads(self.threads), one_blas_thread(), kept_memory():
             found = score(self.model_, self._normed(values), settings)
         self._scored = found.graph
         return found

@@ -49,16 +49,18 @@ def step(variables: int, frames: int, *, repeats: int = 2) -> dict[str, float]:
 def measure(variables: Sequence[int], frames: Sequence[int]) -> pd.DataFrame:
     """Return rows varied ("variables" or "frames"), size, seconds, megabytes, each of a process of its own.
 
-    The other number is the smallest of its list. ValueError for an empty list, RuntimeError with what a process
-    said when it fails.
+    The other number is the smallest of its list; the size that both share is measured once. ValueError for an empty
+    list, RuntimeError with what a process said when it fails.
     """
     if not len(variables) or not len(frames):
         raise ValueError(f"variables {variables} and frames {frames} were given, expected sizes of both")
-    rows = []
+    rows, known = [], {}
     for varied, sizes in (("variables", variables), ("frames", frames)):
         for size in sizes:
             n, t = (size, min(frames)) if varied == "variables" else (min(variables), size)
-            rows.append({"varied": varied, "size": size, **_apart(n, t)})
+            if (n, t) not in known:
+                known[n, t] = _apart(n, t)
+            rows.append({"varied": varied, "size": size, **known[n, t]})
     return pd.DataFrame(rows)
 
 

@@ -11,10 +11,38 @@ import pandas as pd
 from msig_lib.changepoint.data import Series, edge_values, edges
 from msig_lib.changepoint.signal import Scores
 from msig_lib.changepoint.springs import SpringSettings, observe
-from msig_lib.changepoint.study import CORD, KINDS, NAMES, Learned, View, World, detection, least_flips
+from msig_lib.changepoint.study import (
+    CORD,
+    KINDS,
+    NAMES,
+    THESIS,
+    Learned,
+    View,
+    World,
+    detection,
+    least_flips,
+)
 
 UNTOLD = {"spring_regression", "spring_evidence", "position"}
 """Detectors that know the law or the labels: a bound, not a rival."""
+
+
+SCORES = {"cor": "correlation", "ind": "independent"}
+"""The two scores as the thesis's table 4.2 calls them."""
+
+
+def thesis_rows(printed: Mapping[str, Sequence], metric: int = 0) -> dict[str, list[float]]:
+    """Return one of the thesis's tables (`figures`) under the names of this page's rows.
+
+    Where it has pairs, `metric` says which of the two. KeyError for a method that the thesis does not have.
+    """
+    of = {label: NAMES[name] for name, label in THESIS.items()}
+    rows = {}
+    for key, figures in printed.items():
+        label, *rest = key.split(", ")
+        named = ", ".join([of[label], *(SCORES.get(part, part) for part in rest)])
+        rows[named] = [figure[metric] if isinstance(figure, tuple) else figure for figure in figures]
+    return rows
 
 
 def square(values: np.ndarray) -> np.ndarray:
