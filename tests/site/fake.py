@@ -17,6 +17,7 @@ from msig_lib.claims import Claim, Verdict
 from msig_lib.project import Project, project
 
 CHAPTER = "ch02_extreme_classification"
+REPOSITORY = "https://github.com/somebody/book"
 
 
 def _lines():
@@ -202,6 +203,9 @@ def checkout(root: Path) -> Project:
     told = re.sub(r"^  (finding|surprise): .*\n", "", cards.read_text(encoding="utf-8"), flags=re.MULTILINE)
     told = told.replace(f"{CHAPTER}\n", f"{CHAPTER}\n  finding: ch02-svm\n", 1)
     cards.write_text(told, encoding="utf-8")
+    settings = root / "book" / "_config.yml"
+    told = settings.read_text(encoding="utf-8").replace('url: ""', f"url: {REPOSITORY}")
+    settings.write_text(told, encoding="utf-8")
     (root / "book" / "errata.yml").write_text(ERRATA, encoding="utf-8")
     tiers = f"{CHAPTER}: {{data: [docstrings], parameters: {{seeds: [0, 1]}}}}\n"
     (root / "notebooks" / "tiers" / "quick.yml").write_text(tiers, encoding="utf-8")

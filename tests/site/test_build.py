@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from dataclasses import replace
+from html import unescape
 
 import fake
 import pytest
@@ -180,6 +181,16 @@ def test_buttons_only_with_a_repository():
     known = with_buttons({**given, "repository": {"url": "https://example.org/a/b", "branch": "main"}})
     assert known["html"]["use_repository_button"] and known["launch_buttons"]["binderhub_url"]
     assert known["repository"]["path_to_book"] == "notebooks"
+
+
+def test_a_chapter_can_be_launched_and_downloaded(book):
+    page = unescape(text(book, f"{fake.CHAPTER}.html"))
+    launch = re.search(r'href="(https://mybinder\.org/[^"]*)"', page)[1]
+    assert launch.endswith(f"/somebody/book/main?urlpath=lab/tree/notebooks/{fake.CHAPTER}.ipynb")
+    assert f'href="{fake.REPOSITORY}"' in page
+    (source,) = re.findall(r'href="(_sources/[^"]*\.ipynb)"', page)
+    cells = json.loads(text(book, source))["cells"]
+    assert any("Six rising curves" in json.dumps(cell.get("outputs", "")) for cell in cells)
 
 
 def test_broken_page_gives_the_reason_and_keeps_the_earlier_book(tmp_path):
