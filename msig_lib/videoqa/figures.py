@@ -99,32 +99,27 @@ def by_subset(frame: pd.DataFrame, title: str = "") -> Figure:
     return fig
 
 
-def by_steps(frame: pd.DataFrame, peak: Mapping[str, float] | None = None) -> Figure:
-    """Draw accuracy of DPO against its training steps, a line a domain (figures 6.4 and 11.10).
+def by_epochs(frame: pd.DataFrame, peak: Mapping[str, float] | None = None) -> Figure:
+    """Draw accuracy of DPO against its training epochs, a line a domain (figures 6.4 and 11.10).
 
-    `frame` has step (0: before), domain ("in", "out") and value in 0..1, and may have lo and hi; with an epoch as
-    well, the axis above has epochs. `peak[domain]` is a step to mark.
+    `frame` has epoch (0: before), domain ("in", "out") and value in 0..1, and may have lo and hi. `peak[domain]` is
+    an epoch to mark.
     """
-    whole = checked_rows(frame, ["step", "domain", "value"], ["step", "domain"], within={"value": 0})
+    whole = checked_rows(frame, ["epoch", "domain", "value"], ["epoch", "domain"], within={"value": 0})
     known(whole["domain"], DOMAINS, "domain")
     look = looks(list(DOMAINS))
     with style():
-        fig, ax = plt.subplots(figsize=(WIDTH, 3.2))
+        fig, ax = plt.subplots(figsize=(WIDTH, 3.0))
         moved = []
         for k, (domain, words) in enumerate(DOMAINS.items()):
-            rows = whole[whole["domain"] == domain].sort_values("step")
+            rows = whole[whole["domain"] == domain].sort_values("epoch")
             if not len(rows):
                 continue
-            moved.append((ax, points(ax, rows["step"], rows, label=words, **look[domain]), 2.0 * (k - 0.5)))
-            at = rows[rows["step"] == (peak or {}).get(domain)]
+            moved.append((ax, points(ax, rows["epoch"], rows, label=words, **look[domain]), 2.0 * (k - 0.5)))
+            at = rows[rows["epoch"] == (peak or {}).get(domain)]
             ring = {"color": look[domain]["color"], "marker": "o", "mfc": "none", "ms": 12, "ls": "none"}
-            ax.plot(at["step"], 100 * at["value"], **ring)
-        ax.set(xlabel="training steps of DPO", ylabel="accuracy, per cent")
-        if "epoch" in whole and whole["epoch"].max() > 0:
-            last = whole.loc[whole["step"].idxmax()]
-            each = last["step"] / last["epoch"]
-            above = ax.secondary_xaxis("top", functions=(lambda x: x / each, lambda x: x * each))
-            above.set_xlabel("epochs")
+            ax.plot(at["epoch"], 100 * at["value"], **ring)
+        ax.set(xlabel="epochs of DPO", ylabel="accuracy, per cent")
         apart(fig, moved)
         legend(fig, [ax], ncols=2)
     return fig

@@ -20,12 +20,12 @@ from msig_lib.videoqa.shown import (
     CONTROLS,
     MODELS,
     captions,
+    epochs,
     evidence,
     judged,
     of_model,
     ranked,
     ranks,
-    steps,
 )
 
 THESIS_GAINS = {"in": thesis.TABLE_6_2, "out": thesis.TABLE_6_3}
@@ -73,6 +73,36 @@ def controls(now: Any, recorded: Any = None) -> str:
         for domain, words in DOMAINS.items()
     }
     return listed(differences(now, "accuracy", pairs, recorded))
+
+
+def sampled(now: Any, recorded: Any = None) -> str:
+    """Return what DPO does to answers drawn at temperature 1, beside its effect on greedy ones."""
+    pairs = {
+        f"{name}, {words}": (of_model(model, domain), of_model(start, domain))
+        for model, start, name in (
+            ("dpo", "sft", "DPO"),
+            ("winners", "sft", "the chosen answers alone"),
+            ("dpo-early", "sft-early", "DPO from a student that stopped early"),
+        )
+        for domain, words in DOMAINS.items()
+    }
+    return listed(differences(now, "sampled", pairs, recorded))
+
+
+def early(now: Any, recorded: Any = None) -> str:
+    """Return what DPO does to a student that stopped SFT early, beside the chosen answers alone and more SFT."""
+    lines = []
+    for domain, words in DOMAINS.items():
+        of = {
+            "DPO against no more training": ("dpo-early", "sft-early"),
+            "DPO against the chosen answers alone": ("dpo-early", "winners-early"),
+            "The whole SFT against the early student": ("sft", "sft-early"),
+        }
+        pairs = {
+            f"{name}, {words}": (of_model(a, domain), of_model(b, domain)) for name, (a, b) in of.items()
+        }
+        lines.append(listed(differences(now, "accuracy", pairs, recorded)))
+    return "\n".join(line for line in lines if line)
 
 
 def score_lost(now: Any, recorded: Any = None) -> str:
@@ -131,27 +161,26 @@ def _until(gain: pd.DataFrame) -> str:
 
 
 def peak(now: Any, recorded: Any = None) -> str:
-    """Return where DPO's accuracy on test questions is highest on the way, and what the end loses against it."""
-    found = steps(now, recorded)
+    """Return where DPO's accuracy on test questions is highest on the way, and what it is at the end."""
+    found = epochs(now, recorded)
     lines = []
     for domain, words in DOMAINS.items():
-        own = found[found["domain"] == domain].sort_values("step") if len(found) else found
+        own = found[found["domain"] == domain].sort_values("epoch") if len(found) else found
         if len(own) < 2:
             continue
         best, last = own.loc[own["value"].idxmax()], own.iloc[-1]
         mark = "†" * (best["origin"] == RECORDED)
-        where = f"step {best['step']:.0f}" + (f" (epoch {best['epoch']:.1f})" if "epoch" in own else "")
         lines.append(
-            f"- {_capital(words)}: highest at {where}, **{best['value']:.1%}**; at the end, step "
-            f"{last['step']:.0f}, {last['value']:.1%}{mark}."
+            f"- {_capital(words)}: highest after {best['epoch']:.1f} epochs, **{best['value']:.1%}**; before "
+            f"{own.iloc[0]['value']:.1%}, at the end, after {last['epoch']:.1f} epochs, {last['value']:.1%}{mark}."
         )
     return "\n".join(lines)
 
 
 def peaks(frame: pd.DataFrame) -> dict[str, float]:
-    """Return the step of the highest accuracy of each domain, for `figures.by_steps`."""
+    """Return the epoch of the highest accuracy of each domain, for `figures.by_epochs`."""
     return {
-        domain: float(own.loc[own["value"].idxmax(), "step"])
+        domain: float(own.loc[own["value"].idxmax(), "epoch"])
         for domain, own in frame.groupby("domain")
         if len(own)
     }

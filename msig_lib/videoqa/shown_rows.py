@@ -56,24 +56,19 @@ def ends_of_training(trained: Mapping[tuple[str, int], Any]) -> list[Measured]:
     return out
 
 
-def points_of_training(log: Any, epochs: Iterable[float]) -> list[Measured]:
-    """Return DPO's accuracy before, near these epochs, and at the end (factor point: "before", "1 epochs", "end")."""
-    rows = [row for row in log.rows if row.metric == "accuracy" and row.factors.get("study") == "steps"]
-    there = sorted({row.factors["epoch"] for row in rows})
-    if len(there) < 2:
-        return []
-    named = {f"{wanted:g} epochs": min(there, key=lambda at: abs(at - wanted)) for wanted in epochs}
-    named = {"before": there[0], **named, "end": there[-1]}
+def on_the_way(log: Any, apart: float = 0.5) -> list[Measured]:
+    """Return DPO's accuracy on the way by epoch, rounded to multiples of `apart`, so that seeds have the same ones.
+
+    Seeds have different numbers of pairs, so their steps differ. Of several steps near one epoch the last counts.
+    """
+    found = {}
+    for row in log.rows:
+        if row.metric == "accuracy" and row.factors.get("study") == "steps":
+            epoch = round(row.factors["epoch"] / apart) * apart
+            found[row.seed, row.factors["domain"], epoch] = _items(row)
     return [
-        Measured(
-            "on_the_way",
-            _items(row),
-            row.seed,
-            {"point": point, **_named(row, without=("step", "epoch", "study"))},
-        )
-        for point, epoch in named.items()
-        for row in rows
-        if row.factors["epoch"] == epoch
+        Measured("on_the_way", values, seed, {"domain": domain, "epoch": float(epoch)})
+        for (seed, domain, epoch), values in found.items()
     ]
 
 

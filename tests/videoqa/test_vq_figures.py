@@ -100,25 +100,22 @@ def test_both_models_stand_in_the_row_of_each_subset():
         figures.by_subset(SUBSETS.replace("dpo", "gpt"))
 
 
-STEPS = table(
+WAY = table(
     [
-        {"step": step, "epoch": step / 40, "domain": domain, "value": 0.5 + step / 1000}
-        for step in (80, 0, 40)
+        {"epoch": epoch, "domain": domain, "value": 0.5 + epoch / 25}
+        for epoch in (2, 0, 1)
         for domain in ("in", "out")
     ]
 )
 
 
-def test_steps_are_in_order_and_epochs_stand_above():
-    fig = figures.by_steps(STEPS, {"in": 80})
-    ax = fig.axes[0]
-    np.testing.assert_allclose(lines(ax)["in the domain"], [[0, 40, 80], [50, 54, 58]])
+def test_epochs_are_in_order_and_the_highest_is_ringed():
+    ax = figures.by_epochs(WAY, {"in": 2}).axes[0]
+    np.testing.assert_allclose(lines(ax)["in the domain"], [[0, 1, 2], [50, 54, 58]])
     ring = [line for line in ax.get_lines() if line.get_marker() == "o" and line.get_markersize() == 12]
-    assert [len(line.get_xdata()) for line in ring] == [1, 0] and ring[0].get_xdata()[0] == 80
-    fig.canvas.draw()
-    (above,) = ax.child_axes
-    np.testing.assert_allclose(np.array(above.get_xlim()) * 40, ax.get_xlim())
-    assert not figures.by_steps(STEPS.drop(columns="epoch")).axes[0].child_axes
+    assert [len(line.get_xdata()) for line in ring] == [1, 0] and ring[0].get_xdata()[0] == 2
+    with pytest.raises(ValueError, match="needs rows"):
+        figures.by_epochs(WAY.rename(columns={"epoch": "step"}))
 
 
 RANKED = table(

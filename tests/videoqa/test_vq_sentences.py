@@ -13,6 +13,8 @@ ALL = (
     sentences.world,
     sentences.results,
     sentences.controls,
+    sentences.sampled,
+    sentences.early,
     sentences.agreement,
     sentences.peak,
     sentences.ranker,
@@ -78,8 +80,11 @@ def test_errors_of_captions_are_told_up_to_where_the_gain_is_above_none():
 
 def test_where_dpo_is_best_on_the_way():
     said = sentences.peak(LOG)
-    assert "In the domain: highest at step 20 (epoch 2.0), **68.8%**; at the end, step 30, 66." in said
-    assert sentences.peaks(shown.steps(LOG)) == {"in": 20, "out": 20}
+    assert (
+        "In the domain: highest after 2.0 epochs, **68.8%**; before 51.2%, at the end, after 3.0 epochs, 66."
+        in said
+    )
+    assert sentences.peaks(shown.epochs(LOG)) == {"in": 2, "out": 2}
 
 
 def test_ranker_generator_and_pool_are_compared_at_the_largest_n():

@@ -16,7 +16,7 @@ def test_pooled_rows_are_all_subsets_of_a_domain_one_after_another():
     seeds, found = LOG.matrix("accuracy", **shown.of_model("dpo", "out"))
     assert seeds == [0, 1] and found.shape == (2, 4 * Q)
     np.testing.assert_array_equal(found[0], np.tile(marks(ACCURACY["dpo"] - 8), 4))
-    assert len([row for row in LOG.rows if row.factors.get("subset") == shown.ALL]) == 4 * 2 * 2 * len(
+    assert len([row for row in LOG.rows if row.factors.get("subset") == shown.ALL]) == 5 * 2 * 2 * len(
         shown.MODELS
     )
     mixed = results.open()
@@ -42,6 +42,9 @@ def test_the_tables_have_a_row_a_model_with_its_gain_and_the_thesiss():
         found.loc["[6] SFT", "gain, points"] == ""
         and found.loc["DPO, shuffled pairs", "thesis: accuracy"] == ""
     )
+    assert row["gain, sampled"].startswith("+12.0 [") and row["thesis: gain"] == "+9.4"
+    assert found.loc["DPO from there", "gain, points"].startswith("+10.0 [")
+    assert found.loc["SFT, stopped early", "gain, points"] == ""
     assert shown.results_table(LOG, "out").loc["[8] questions on single frames", "thesis: gain"] == "-7.2"
     assert "†" in shown.results_table(EMPTY, "in", LOG).loc["[6] SFT", "accuracy"]
     assert len(shown.results_table(EMPTY, "in")) == 0
@@ -85,13 +88,13 @@ def test_confusions_name_their_cases():
 
 
 def test_steps_ranker_and_captions_are_what_their_figures_take():
-    assert len(shown.steps(LOG)) == 8 and len(shown.ranked(LOG)) == 2 * 17
-    figures.by_steps(shown.steps(LOG))
+    assert len(shown.epochs(LOG)) == 8 and len(shown.ranked(LOG)) == 2 * 17
+    figures.by_epochs(shown.epochs(LOG))
     figures.ranker(shown.ranked(LOG), [*shown.RULES])
     found = shown.captions(LOG)
     assert set(found["measure"]) == set(figures_judges.MEASURES) and len(found) == 12
     figures_judges.caption_quality(found)
-    assert len(shown.captions(EMPTY)) == len(shown.steps(EMPTY)) == len(shown.ranked(EMPTY)) == 0
+    assert len(shown.captions(EMPTY)) == len(shown.epochs(EMPTY)) == len(shown.ranked(EMPTY)) == 0
     assert set(shown.ranked(EMPTY, LOG)["origin"]) == {"recorded"}
 
 
@@ -145,17 +148,17 @@ def test_the_ends_of_sizes_trainings_and_judges_are_rows_of_their_own():
     np.testing.assert_array_equal(most.values, 1 + marks(20) * 2)
     ends = {one.factors["side"]: one.values for one in shown_rows.ends_of_training({("dpo", 0): curve()})}
     assert ends == {"chosen": pytest.approx(-1.85), "rejected": pytest.approx(-5.55)}
-    way = shown_rows.points_of_training(LOG, [1, 2.5])
+    way = shown_rows.on_the_way(LOG)
     at = {
-        one.factors["point"]: one.values.sum()
+        one.factors["epoch"]: one.values.sum()
         for one in way
-        if one.seed == 0 and one.factors["domain"] == "in"
+        if one.seed == 1 and one.factors["domain"] == "in"
     }
-    assert at == {"before": 20, "1 epochs": 25, "2.5 epochs": 27, "end": 26}
+    assert at == {0: 21, 1: 26, 2: 28, 3: 27}
     apart = [one for one in shown_rows.judges_apart(LOG) if one.factors["model"] == "sft"]
     assert len(apart) == 4 and all(one.values == pytest.approx(12 / Q) for one in apart)
     assert shown_rows.ends_of_captions(EMPTY) == shown_rows.judges_apart(EMPTY) == []
-    assert shown_rows.points_of_training(EMPTY, [1]) == []
+    assert shown_rows.on_the_way(EMPTY) == []
 
 
 def test_one_order_is_that_of_the_models_that_are_asked_for():
