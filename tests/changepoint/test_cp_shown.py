@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msig_lib.changepoint import figures_explorer, shown, study
+from msig_lib.changepoint import figures, figures_explorer, shown, study, tables
 from msig_lib.changepoint.data import Series, edge_values, edges
 from msig_lib.changepoint.signal import Scores
 from msig_lib.changepoint.springs import SpringSettings, observe, simulate
@@ -234,3 +234,32 @@ def test_the_explorer_gets_every_setting_with_the_scores_of_its_own_world():
             kind=kind, noise=noise, size=size, **{k: v for k, v in one_frame.items() if k != "paths"}
         )
         assert f"CORD_CPD: highest at frame {6 + own.ensemble[row, 6:19].argmax()}," in words
+
+
+def test_the_thesis_s_tables_come_under_the_names_of_this_page():
+    auc = shown.thesis_rows(figures.TABLE_4_1)
+    assert auc["CORD_CPD GNN+RNN"] == [0.9864, 0.9700, 0.9681] and auc["KL-CPD"][2] == 0.5574
+    assert shown.thesis_rows(figures.TABLE_4_1, metric=1)["LSTNet"] == [0.3487, 0.3460, 0.2193]
+    scores = shown.thesis_rows(figures.TABLE_4_2)
+    assert scores["CORD_CPD Trans+RNN, correlation"] == [0.4944, 0.5463, 0.9755]
+    assert scores["CORD_CPD GNN+RNN, independent"][2] == 0.8093
+    assert shown.thesis_rows(figures.TABLE_4_3)["CORD_CPD GNN+RNN, without label"] == [
+        0.969,
+        0.98,
+        0.96,
+        0.73,
+    ]
+    assert set(shown.thesis_rows(figures.TABLE_9_1)) <= set(study.NAMES.values())
+    with pytest.raises(KeyError, match="nobody"):
+        shown.thesis_rows({"nobody": (0.5,)})
+
+
+def test_the_thesis_s_figures_stand_beside_ours_and_nothing_where_it_has_none():
+    ours = pd.DataFrame({"location": ["0.9", "0.8"]}, index=["RNN", "random"])
+    found = tables.beside(ours, {"RNN": [0.5413], "LSTNet": [0.5817]}, ["location"])
+    assert found.columns.tolist() == ["location", "thesis: location"]
+    assert found.loc["RNN"].tolist() == ["0.9", "0.541"] and found.loc["random"].tolist() == ["0.8", ""]
+    with pytest.raises(ValueError, match=r"rows RNN of the thesis .* each with 1 figures"):
+        tables.beside(ours, {"RNN": [0.5, 0.6]}, ["location"])
+    with pytest.raises(ValueError, match="rows LSTNet of the thesis were given for RNN, random"):
+        tables.beside(ours, {"LSTNet": [0.5]}, ["location"])
