@@ -64,7 +64,8 @@ def seen(scenes: Sequence[Scene], *, frames: int, size: int) -> Seen:
         size=size,
     )
     reach = radius[:, None, None]
-    inside = ((centres > -reach) & (centres < size - 1 + reach)).all(2)
+    drawn = np.rint(centres)
+    inside = ((drawn >= -reach) & (drawn <= size - 1 + reach)).all(2)  # some of its box is in the picture
     shape = (len(scenes), frames, len(COLOURS))
     there = np.zeros(shape, dtype=bool)
     places = np.zeros((2, *shape))
