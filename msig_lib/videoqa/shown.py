@@ -5,7 +5,7 @@ A figure's points come from this run or all from the record, whose clips may be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ RULES = ("dpo ratio", "sft probability", "majority", "one sample", "oracle")
 NAMES_OF_JUDGES = {"frames": "the clip's judge", "caption": "caption judge", "overlap": "shared words"}
 
 
-def pooled(log: Any) -> list[Measured]:
+def pooled(log: Any, models: Collection[str] = tuple(set(MODELS) - set(EARLY))) -> list[Measured]:
     """Return the rows of `POOLED` over all subsets of a domain together, to be recorded beside those of each subset.
 
     The items of a domain's subsets stand one after another in the order of `data.SUBSETS`, the same for all models.
@@ -57,7 +57,8 @@ def pooled(log: Any) -> list[Measured]:
     parts: dict[tuple[str, str, str, int], dict[str, np.ndarray]] = {}
     for row in log.rows:
         named = row.factors
-        if row.metric in POOLED and named.get("study") == "table" and named.get("subset") in order:
+        known = named.get("study") == "table" and named.get("model") in models
+        if row.metric in POOLED and known and named.get("subset") in order:
             key = (row.metric, str(named["model"]), str(named["domain"]), row.seed)
             parts.setdefault(key, {})[named["subset"]] = np.atleast_1d(
                 row.value if row.items is None else row.items

@@ -6,7 +6,7 @@ from msig_lib.preference.train import DPOTrained
 from msig_lib.runs import results
 from msig_lib.stats.measured import record
 from msig_lib.videoqa.data import SUBSETS
-from msig_lib.videoqa.shown import MODELS, pooled
+from msig_lib.videoqa.shown import EARLY, MODELS, pooled
 from msig_lib.videoqa.shown_rows import on_the_way
 
 Q = 40  # questions of a subset
@@ -101,6 +101,7 @@ def made(seeds=(0, 1)):
     for what, tokens in (("caption tokens a clip", 60.0), ("image tokens a clip", 10.0)):
         add("tokens", tokens, study="cost", what=what)
     record(log, pooled(log))
+    record(log, pooled(log, EARLY))
     record(log, on_the_way(log))
     return log
 
