@@ -126,6 +126,11 @@ def thumbnail(cover: str | None) -> str:
     if found is None or len(found[0]) > MAX_THUMBNAIL:
         return ""
     drawing = re.sub(r'(<svg [^>]*?)style="[^"]*"', r"\1", found[0], count=1)
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)
+    if size and float(size[2]) > 0.95 * float(
+        size[1]
+    ):  # a tall drawing would be too small to read: show its top
+        drawing = drawing.replace("<svg ", '<svg preserveAspectRatio="xMidYMin slice" ', 1)
     return f'<div class="msig-thumb">{drawing}</div>'
 
 

@@ -73,6 +73,12 @@ def test_a_card_shows_the_figure_it_names(chapter):
     assert 'id="fig-second"' in replace(both, figure="second").cover()
 
 
+def test_a_tall_figure_shows_its_top_on_a_card_and_a_heavy_one_nothing():
+    wide, tall = (f'<figure><svg viewBox="0 0 300 {height}"><g/></svg></figure>' for height in (200, 600))
+    assert "slice" not in start.thumbnail(wide) and "xMidYMin slice" in start.thumbnail(tall)
+    assert start.thumbnail(None) == "" == start.thumbnail(wide.replace("<g/>", "<g/>" * start.MAX_THUMBNAIL))
+
+
 def test_chapter_ends_with_claims_and_run_details(book):
     page = text(book, f"{fake.CHAPTER}.html")
     for piece in (

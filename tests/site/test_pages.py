@@ -30,7 +30,8 @@ SKIPPED_LEVELS = """() => {
   return levels.filter((one, k) => k && one[0] > levels[k - 1][0] + 1).map(one => one[1]);
 }"""
 SILENT = """() => [...document.querySelectorAll('figure.msig-figure')].filter(
-  f => !(f.querySelector('svg[role=img][aria-label], img[alt]:not([alt=""]), .msig-said, table'))).map(f => f.id)"""
+  f => f.querySelector('svg, img, canvas')
+    && !f.querySelector('svg[role=img][aria-label], img[alt]:not([alt=""]), .msig-said, table')).map(f => f.id)"""
 
 
 WORDS = """() => {
