@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msig_lib.videoqa.display import describe, judged_html, readable
+from msig_lib.videoqa.display import judged_html, readable
 from msig_lib.videoqa.judges import CORRECT, FrameJudge
 from msig_lib.videoqa.study import Plan, world
 
@@ -49,16 +49,14 @@ def frame_html(plan: Plan, judged: Judged, question: int) -> str:
     )
 
 
-def frame_words(plan: Plan, judged: Judged, question: int) -> str:
-    """Return the same in words, for assistive software: the clip, the question, every answer with both scores."""
-    asked = judged.pool.questions[question]
+def frame_words(judged: Judged, question: int) -> str:
+    """Return what is shown in a sentence: the question, and the pair (the table beside it has every answer)."""
+    asked, pair = judged.pool.questions[question], pair_of(judged, question)
     at = question * judged.pool.samples
-    told = "; ".join(
-        f"{judged.pool.texts[row] or 'nothing'} {judged.scores[row]} by the caption, "
-        f"{judged.by_frames[row]} by the clip"
-        for row in range(at, at + judged.pool.samples)
-    )
-    return f"{describe(world(plan)['train'].scenes[asked.clip])} {readable(asked.text)} {told}."
+    if pair is None:
+        return f"{readable(asked.text)} All answers are on one side of the judge's threshold: no pair."
+    chosen, rejected = (readable(judged.pool.texts[at + place]) or "nothing" for place in pair)
+    return f"{readable(asked.text)} Chosen: {chosen}. Rejected: {rejected}."
 
 
 def pair_of(judged: Judged, question: int) -> tuple[int, int] | None:

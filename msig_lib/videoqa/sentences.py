@@ -127,6 +127,27 @@ def score_lost(now: Any, recorded: Any = None) -> str:
     return "\n".join(lines)
 
 
+def signal(now: Any, recorded: Any = None) -> str:
+    """Return how the two judges agree on the answers that the pairs come from, and what the pairs are by the clip."""
+    names = ("same_side", "spearman", "pairs", "pair_right", "pair_reversed")
+    found = {name: intervals(now, name, recorded, study="signal") for name in names}
+    at = {name: rows.iloc[0]["value"] for name, rows in found.items() if len(rows)}
+    if not {"same_side", "pairs"} <= set(at):
+        return ""
+    mark = "†" * (found["same_side"]["origin"].iloc[0] == RECORDED)
+    told = f"The judges put **{at['same_side']:.1%}** of the answers on one side"
+    if "spearman" in at:
+        told += f" (rank correlation of the scores {at['spearman']:.2f})"
+    told += f". The caption's judge gives {at['pairs']:,.0f} pairs a seed"
+    if {"pair_right", "pair_reversed"} <= set(at):
+        rest = 1 - at["pair_right"] - at["pair_reversed"]
+        told += (
+            f": by the clip **{at['pair_right']:.1%}** are the right way round, {at['pair_reversed']:.1%} reversed, "
+            f"and in {rest:.1%} both answers are right or both wrong"
+        )
+    return f"{told}{mark}."
+
+
 def agreement(now: Any, recorded: Any = None) -> str:
     """Return how errors in captions change the agreement of the judges and DPO's gain, for each kind of error."""
     same, gained = evidence(now, recorded)

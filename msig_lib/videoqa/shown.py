@@ -213,6 +213,12 @@ def _number(value: float | None, how: str) -> str:
     return "" if value is None or not np.isfinite(value) else how.format(value)
 
 
+def confusion(now: Any, recorded: Any = None) -> pd.DataFrame:
+    """Return case, given, frames, value (share of all answers) of the answers that the page's pairs come from."""
+    found = one_source(now, recorded, "confusion", share=True, study="signal")
+    return found.assign(case="all sampled answers") if len(found) else found
+
+
 def confusions(now: Any, cases: Sequence[tuple[str, float]], recorded: Any = None) -> pd.DataFrame:
     """Return case, given, frames, value (share of the case's answers), the cases named by kind and rate."""
     found = one_source(now, recorded, "confusion", share=True, study="evidence")

@@ -15,6 +15,7 @@ ALL = (
     sentences.controls,
     sentences.sampled,
     sentences.early,
+    sentences.signal,
     sentences.agreement,
     sentences.peak,
     sentences.ranker,
@@ -67,6 +68,14 @@ def test_answers_that_lost_score_are_counted_in_the_thesis_and_here():
         worse.add("accuracy", right, seed=0, **shown.of_model(model, "in"))
         worse.add("score", score, seed=0, **shown.of_model(model, "in"))
     assert "raises the score by +0.00 with +50.0 points; **0.50** a question" in sentences.score_lost(worse)
+
+
+def test_the_judges_agreement_and_the_pairs_are_told():
+    assert sentences.signal(LOG) == (
+        "The judges put **90.0%** of the answers on one side (rank correlation of the scores 0.80). The caption's "
+        "judge gives 80 pairs a seed: by the clip **70.0%** are the right way round, 10.0% reversed, and in 20.0% both "
+        "answers are right or both wrong."
+    )
 
 
 def test_errors_of_captions_are_told_up_to_where_the_gain_is_above_none():

@@ -84,6 +84,9 @@ def test_confusions_name_their_cases():
     assert list(dict.fromkeys(found["case"])) == ["no errors", "50% hallucinations", "50% omissions"]
     assert found.groupby("case")["value"].sum().tolist() == pytest.approx([1, 1, 1])
     figures_judges.confusion(found)
+    one = shown.confusion(LOG)
+    assert len(one) == 5 and one["value"].sum() == pytest.approx(1) and len(shown.confusion(EMPTY)) == 0
+    figures_judges.confusion(one)
     assert len(shown.confusions(EMPTY, [("both", 0.0)])) == 0
 
 

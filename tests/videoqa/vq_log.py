@@ -85,6 +85,11 @@ def made(seeds=(0, 1)):
                 for model in ("sft", "dpo"):
                     of = {"study": "kinds", "kind": kind, "model": model, "domain": domain}
                     add("kind_accuracy", marks(ACCURACY[model] - 4 * k, 30), seed=seed, **of)
+        for metric, value in (("same_side", 0.9), ("spearman", 0.8), ("pairs", 80.0), ("pair_right", 0.7)):
+            add(metric, value, seed=seed, study="signal")
+        add("pair_reversed", 0.1, seed=seed, study="signal")
+        for score in range(1, 6):
+            add("confusion", 0.2, seed=seed, study="signal", given=score, frames=score)
         for kind in ("hallucination", "omission", "both"):
             for rate in RATES:
                 of = {"study": "evidence", "kind": kind, "rate": rate}
