@@ -80,10 +80,17 @@ def _markdown(text: str) -> dict[str, Any]:
 
 
 def strip(chapter: Chapter, lines: Sequence[Entry], tier: str) -> str:
-    """Return the line under a chapter's title: tier, time and how its claims fared."""
+    """Return the line under a chapter's title: tier, time, how its claims fared, and where to go from here."""
     time = html.duration(chapter.provenance.get("seconds"))
     counts = html.badges(line.verdict for line in lines)
-    return f'<div class="msig-strip"><span>Tier {escape(tier)}, executed in {time}</span>{counts}</div>'
+    links = (
+        f'<a href="_sources/{chapter.name}.ipynb" download>Notebook with outputs</a>'
+        '<a href="#claims-of-this-chapter">Claims</a><a href="#run-details">Re-run this chapter</a>'
+    )
+    return (
+        f'<div class="msig-strip"><span>Tier {escape(tier)}, executed in {time}</span>{counts}'
+        f'<span class="msig-jumps">{links}</span></div>'
+    )
 
 
 def claims(chapter: Chapter, lines: Sequence[Entry]) -> str:

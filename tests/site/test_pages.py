@@ -25,9 +25,9 @@ SERIOUS = """async (rules) => {
     v => `${v.id} (${v.nodes.length}): ${v.nodes[0].html.slice(0, 200)} ${(v.nodes[0].any[0] || {}).message || ''}`);
 }"""
 SKIPPED_LEVELS = """() => {
-  const levels = [...document.querySelectorAll('main h1, main h2, main h3, main h4, main h5, main h6')]
-    .map(e => [Number(e.tagName[1]), e.innerText]);
-  return levels.filter((one, k) => k && one[0] > levels[k - 1][0] + 1).map(one => one[1]);
+  const names = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map(h => 'article.bd-article ' + h).join();
+  const levels = [...document.querySelectorAll(names)].map(e => [Number(e.tagName[1]), e.innerText]);
+  return levels.filter((one, k) => one[0] > (k ? levels[k - 1][0] : 0) + 1).map(one => one[1]);
 }"""
 SILENT = """() => [...document.querySelectorAll('figure.msig-figure')].filter(
   f => f.querySelector('svg, img, canvas')
