@@ -34,16 +34,16 @@ def judges(frame: pd.DataFrame, names: Mapping[str, str] | None = None, title: s
     rows, models = (list(dict.fromkeys(whole[name])) for name in ("judge", "model"))
     look = looks(models)
     with style():
-        fig, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(rows) + 1.3 + 0.2 * -(-len(models) // 3)))
+        fig, ax = plt.subplots(figsize=(WIDTH, 0.55 * len(rows) + 1.3 + 0.2 * -(-len(models) // 2)))
         for k, model in enumerate(models):
             own = whole[whole["model"] == model].sort_values("judge", key=lambda names: names.map(rows.index))
             at = own["judge"].map(rows.index) + 0.09 * (k - (len(models) - 1) / 2)
             called = (names or {}).get(model, model)
-            points(ax, at, own, across=True, label=wrapped(called, 18), lw=1.2, **look[model])
+            points(ax, at, own, across=True, label=wrapped(called, 32), lw=1.2, **look[model])
         row_names(ax, rows)
         ax.set_xlabel("accuracy, per cent")
         ax.set_title(title)
-        legend(fig, [ax], ncols=3)
+        legend(fig, [ax], ncols=2)
     return fig
 
 

@@ -15,17 +15,15 @@ import pandas as pd
 from msig_lib.stats.measured import RECORDED, differences, intervals
 from msig_lib.stats.told import listed, points, told, verdict
 from msig_lib.videoqa import thesis
-from msig_lib.videoqa.figures import DOMAINS, KINDS
+from msig_lib.videoqa.figures import DOMAINS
 from msig_lib.videoqa.shown import (
     CONTROLS,
     MODELS,
-    captions,
+    capital,
     epochs,
     evidence,
-    judged,
     of_model,
     ranked,
-    ranks,
 )
 
 THESIS_GAINS = {"in": thesis.TABLE_6_2, "out": thesis.TABLE_6_3}
@@ -127,60 +125,6 @@ def score_lost(now: Any, recorded: Any = None) -> str:
     return "\n".join(lines)
 
 
-def signal(now: Any, recorded: Any = None) -> str:
-    """Return how the two judges agree on the answers that the pairs come from, and what the pairs are by the clip."""
-    names = ("same_side", "spearman", "pairs", "pair_right", "pair_reversed")
-    found = {name: intervals(now, name, recorded, study="signal") for name in names}
-    at = {name: rows.iloc[0]["value"] for name, rows in found.items() if len(rows)}
-    if not {"same_side", "pairs"} <= set(at):
-        return ""
-    mark = "†" * (found["same_side"]["origin"].iloc[0] == RECORDED)
-    told = f"The judges put **{at['same_side']:.1%}** of the answers on one side"
-    if "spearman" in at:
-        told += f" (rank correlation of the scores {at['spearman']:.2f})"
-    told += f". The caption's judge gives {at['pairs']:,.0f} pairs a seed"
-    if {"pair_right", "pair_reversed"} <= set(at):
-        rest = 1 - at["pair_right"] - at["pair_reversed"]
-        told += (
-            f": by the clip **{at['pair_right']:.1%}** are the right way round, {at['pair_reversed']:.1%} reversed, "
-            f"and in {rest:.1%} both answers are right or both wrong"
-        )
-    return f"{told}{mark}."
-
-
-def agreement(now: Any, recorded: Any = None) -> str:
-    """Return how errors in captions change the agreement of the judges and DPO's gain, for each kind of error."""
-    same, gained = evidence(now, recorded)
-    lines = []
-    for kind, words in KINDS.items():
-        own = same[same["kind"] == kind].sort_values("rate") if len(same) else same
-        if not len(own):
-            continue
-        first, last, of = own.iloc[0], own.iloc[-1], "of each" if kind == "both" else words
-        parts = [
-            f"with {first['rate']:.0%} and with {last['rate']:.0%} {of}, the judges agree on "
-            f"**{first['value']:.1%}** and **{last['value']:.1%}** of the answers"
-        ]
-        for domain, where in DOMAINS.items():
-            gain = gained[(gained["kind"] == kind) & (gained["domain"] == domain)].sort_values("rate")
-            if len(gain):
-                ends = " and ".join(points(r.value, r.lo, r.hi) for r in gain.iloc[[0, -1]].itertuples())
-                parts.append(f"DPO gains {ends} points {where}{_until(gain)}")
-        mark = "†" * (first["origin"] == RECORDED)
-        lines.append(f"- {_capital('; '.join(parts))}{mark}.")
-    return "\n".join(lines)
-
-
-def _until(gain: pd.DataFrame) -> str:
-    """Return up to which rate every gain's whole interval is above 0."""
-    above = (gain["lo"] > 0).tolist()
-    rates = gain["rate"].tolist()
-    if not above[0]:
-        return " (even the first not surely a gain)"
-    stop = above.index(False) if False in above else len(above)
-    return f" (surely a gain up to {rates[stop - 1]:.0%})"
-
-
 def peak(now: Any, recorded: Any = None) -> str:
     """Return where DPO's accuracy on test questions is highest on the way, and what it is at the end."""
     found = epochs(now, recorded)
@@ -192,7 +136,7 @@ def peak(now: Any, recorded: Any = None) -> str:
         best, last = own.loc[own["value"].idxmax()], own.iloc[-1]
         mark = "†" * (best["origin"] == RECORDED)
         lines.append(
-            f"- {_capital(words)}: highest after {best['epoch']:.1f} epochs, **{best['value']:.1%}**; before "
+            f"- {capital(words)}: highest after {best['epoch']:.1f} epochs, **{best['value']:.1%}**; before "
             f"{own.iloc[0]['value']:.1%}, at the end, after {last['epoch']:.1f} epochs, {last['value']:.1%}{mark}."
         )
     return "\n".join(lines)
@@ -245,54 +189,6 @@ def ranker_in_the_thesis() -> str:
     )
 
 
-def caption_sizes(now: Any, recorded: Any = None) -> str:
-    """Return what more captions to learn from change in the captions that a model writes."""
-    found = captions(now, recorded)
-    lines = []
-    for domain, words in DOMAINS.items():
-        own = found[(found["domain"] == domain) & (found["measure"] == "rating")] if len(found) else found
-        if len(own) < 2:
-            continue
-        own = own.sort_values("size")
-        few, many = own.iloc[0], own.iloc[-1]
-        invented = found[(found["domain"] == domain) & (found["measure"] == "invented")].sort_values("size")
-        mark = "†" * (few["origin"] == RECORDED)
-        lines.append(
-            f"- {_capital(words)}: with {few['size']:,.0f} captions the rating is {few['value']:.2f}, with "
-            f"{many['size']:,.0f} it is **{many['value']:.2f}**; false claims a caption: "
-            f"{invented['value'].iloc[0]:.2f} and {invented['value'].iloc[-1]:.2f}{mark}."
-        )
-    return "\n".join(lines)
-
-
-def judges(now: Any, recorded: Any = None) -> str:
-    """Return how far judges are apart in absolute terms, and whether they rank the models alike; then the thesis's."""
-    lines = []
-    for domain, words in DOMAINS.items():
-        found = judged(now, domain, recorded)
-        if not len(found):
-            continue
-        spread = found.groupby("model")["value"].agg(lambda values: values.max() - values.min())
-        order = ranks(found)
-        alike = sum(order[name].equals(order[order.columns[0]]) for name in order.columns)
-        mark = "†" * (found["origin"].iloc[0] == RECORDED)
-        lines.append(
-            f"- Here, {words}: for one model the judges differ by up to **{100 * spread.max():.0f}** points; {alike} "
-            f"of {len(order.columns)} put the models in the order of {order.columns[0]}{mark}."
-        )
-    tables = thesis.TABLE_11_1.values()
-    means = [[thesis.mean(thesis.accuracies(row)) for row in table.values()] for table in tables]
-    apart = max(max(one) - min(one) for one in zip(*means))
-    by_score = [thesis.ranks(table, thesis.scores)["sft"] for table in tables]
-    by_right = " and ".join(str(rank) for rank in sorted({thesis.ranks(table)["sft"] for table in tables}))
-    lines.append(
-        f"- In the thesis: up to {apart:.0f} points apart, and one order of models by accuracy under all versions. By "
-        f"the mean score it is not one: the SFT model, number {by_right} by accuracy, is "
-        f"number {', '.join(map(str, by_score))} by score."
-    )
-    return "\n".join(lines)
-
-
 def probabilities(frame: pd.DataFrame) -> str:
     """Return where chosen and rejected answers end by arm, of `shown.training`: the log-ratio of the last steps."""
     if not len(frame):
@@ -321,26 +217,10 @@ def side_effects(now: Any, recorded: Any = None) -> str:
             fewer = {"a gain": "more often", "a loss": "less often", "no difference": "as often"}
             said = fewer.get(verdict(row["value"], row["lo"], row["hi"]), "not decided whether more often")
             lines.append(
-                f"- {_capital(words)}: DPO's answers have {long['value'].iloc[0]:+.2f} words, and name "
+                f"- {capital(words)}: DPO's answers have {long['value'].iloc[0]:+.2f} words, and name "
                 f"what is not there {said}: **{points(row['value'], row['lo'], row['hi'])}** points{mark}."
             )
     return "\n".join(lines)
-
-
-def cost_in_the_thesis() -> str:
-    """Return what the cost of the thesis's reward comes to by its own numbers."""
-    at = thesis.costs()
-    people = at["dollars a human pair"]
-    return (
-        f"{at['answers']:,} answers for less than {thesis.COST:.0f} dollars are "
-        f"**{at['tokens an answer for the stated cost']:.0f}** tokens each at {thesis.PRICE} dollars a million. A "
-        f"caption of {thesis.CAPTION_TOKENS} tokens alone makes **{at['dollars for the captions alone']:.1f}** "
-        f"dollars; with the {thesis.PROMPT_WORDS} words of the prompt, one token each, "
-        f"{at['dollars for captions and prompts']:.0f}. That is still little beside looking at the frames "
-        f"({thesis.VIDEO_TOKENS} tokens at {thesis.PRICE_GPT_4V:.0f} dollars a million: "
-        f"{at['dollars for looking at the frames']:,.0f} dollars) or asking people ({people:.2f} dollars a pair; "
-        f"{thesis.PAIRS:,} pairs: {people * thesis.PAIRS:,.0f} dollars)."
-    )
 
 
 def taken_away(now: Any, recorded: Any = None) -> str:
@@ -375,7 +255,7 @@ def taken_away(now: Any, recorded: Any = None) -> str:
             if all(side in at.index for side in sides):
                 own, best, base = (at[side] for side in sides)
                 lines.append(
-                    f"{_capital(words)}: the DPO model's own answer {own:.1%}, the best of {n} SFT answers "
+                    f"{capital(words)}: the DPO model's own answer {own:.1%}, the best of {n} SFT answers "
                     f"by its ratio {best:.1%}, the SFT model's own {base:.1%}."
                 )
     return "\n".join(f"- {line}" for line in lines)
@@ -384,7 +264,3 @@ def taken_away(now: Any, recorded: Any = None) -> str:
 def rates_of(frame: pd.DataFrame) -> Sequence[float]:
     """Return the error rates that a frame of `shown.evidence` has, in order."""
     return sorted({float(rate) for rate in frame["rate"] if np.isfinite(rate)}) if len(frame) else []
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

@@ -45,6 +45,8 @@ CAPTION_MEASURES = {
     "invented": "caption_invented",
 }
 RULES = ("dpo ratio", "sft probability", "majority", "one sample", "oracle")
+COMPARED = ("pretrained", "image", "sft-early", "sft", "dpo")
+"""The models that judges are asked to rank: the others differ from these by one thing each."""
 NAMES_OF_JUDGES = {"frames": "the clip's judge", "caption": "caption judge", "overlap": "shared words"}
 
 
@@ -262,7 +264,8 @@ def captions(now: Any, recorded: Any = None) -> pd.DataFrame:
 
 def judged(now: Any, domain: str, recorded: Any = None, metric: str = "judged") -> pd.DataFrame:
     """Return judge, model, value, lo, hi: what each judge says of each model in a domain."""
-    found = one_source(now, recorded, metric, share=metric == "judged", study="judges", domain=domain)
+    named = {"study": "judges", "domain": domain, "model": list(COMPARED)}
+    found = one_source(now, recorded, metric, share=metric == "judged", **named)
     return found.assign(judge=found["judge"].replace(NAMES_OF_JUDGES)) if len(found) else found
 
 
@@ -347,3 +350,8 @@ def told(frame: pd.DataFrame, columns: Sequence[str]) -> str:
         f"{' '.join(str(getattr(row, name)) for name in columns)} {row.value:.2f}"
         for row in frame.itertuples()
     )
+
+
+def capital(words: str) -> str:
+    """Return words with a capital."""
+    return words[:1].upper() + words[1:]

@@ -5,7 +5,7 @@ from vq_log import ACCURACY, Q, curve, made
 
 from msig_lib.runs import results
 from msig_lib.stats.told import points, told, verdict
-from msig_lib.videoqa import sentences, shown, thesis
+from msig_lib.videoqa import sentences, sentences_judges, shown, thesis
 
 LOG = made()
 EMPTY = results.open()
@@ -15,11 +15,11 @@ ALL = (
     sentences.controls,
     sentences.sampled,
     sentences.early,
-    sentences.signal,
-    sentences.agreement,
+    sentences_judges.signal,
+    sentences_judges.agreement,
     sentences.peak,
     sentences.ranker,
-    sentences.caption_sizes,
+    sentences_judges.caption_sizes,
     sentences.side_effects,
     sentences.taken_away,
 )
@@ -71,7 +71,7 @@ def test_answers_that_lost_score_are_counted_in_the_thesis_and_here():
 
 
 def test_the_judges_agreement_and_the_pairs_are_told():
-    assert sentences.signal(LOG) == (
+    assert sentences_judges.signal(LOG) == (
         "The judges put **90.0%** of the answers on one side (rank correlation of the scores 0.80). The caption's "
         "judge gives 80 pairs a seed: by the clip **70.0%** are the right way round, 10.0% reversed, and in 20.0% both "
         "answers are right or both wrong."
@@ -79,7 +79,7 @@ def test_the_judges_agreement_and_the_pairs_are_told():
 
 
 def test_errors_of_captions_are_told_up_to_where_the_gain_is_above_none():
-    said = sentences.agreement(LOG)
+    said = sentences_judges.agreement(LOG)
     lines = said.splitlines()
     assert len(lines) == 3 and lines[1].startswith(
         "- With 0% and with 50% omissions, the judges agree on **100.0%** and **80.0%**"
@@ -108,7 +108,7 @@ def test_ranker_generator_and_pool_are_compared_at_the_largest_n():
 
 
 def test_judges_differ_in_absolute_terms_and_rank_alike():
-    said = sentences.judges(LOG)
+    said = sentences_judges.judges(LOG)
     assert "by up to **30** points; 4 of 4 put the models in the order of the clip's judge" in said
     assert "number 2 by accuracy, is number 4, 5, 3 by score" in said and "up to 12 points apart" in said
 
@@ -122,9 +122,19 @@ def test_probabilities_that_both_fell_are_said_to():
 
 
 def test_the_cost_in_the_thesis_is_reckoned():
-    said = sentences.cost_in_the_thesis()
+    said = sentences_judges.cost_in_the_thesis()
     assert "**111** tokens each" in said and "**25.2** dollars" in said and "57." in said
     assert f"{thesis.PAIRS:,} pairs: 5,100 dollars" in said and "7,373 dollars" in said
+
+
+def test_the_cost_here_is_set_against_the_thesiss():
+    said = sentences_judges.cost_here(LOG)
+    assert "has **14.6** tokens" in said and "Here it has 0.20: clips this small" in said
+    assert sentences_judges.cost_here(EMPTY) == ""
+    long = results.open()
+    for what, tokens in (("caption", 10.0), ("clip", 40.0)):
+        long.add("tokens", tokens, study="cost", what=what)
+    assert sentences_judges.cost_here(long).startswith("A clip has 4.0 tokens")
 
 
 def test_rates_are_in_order_without_what_has_none():

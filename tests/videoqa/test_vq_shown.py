@@ -113,6 +113,7 @@ def test_judges_rank_models_and_the_thesiss_versions_do():
     assert order.loc["dpo"].tolist() == [1] * 4 and order.loc["pretrained"].tolist() == [4] * 4
     theirs = shown.ranks(shown.thesis_judged())
     assert theirs.loc["sft"].tolist() == [2, 2, 2]
+    assert set(found["model"]) <= set(shown.COMPARED)
     figures_judges.judges(found)
     figures_judges.judges(shown.thesis_judged())
     assert shown.judged(LOG, "out", metric="judged_score")["value"].between(1, 5).all()

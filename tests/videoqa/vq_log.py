@@ -103,7 +103,7 @@ def made(seeds=(0, 1)):
                 for k, domain in enumerate(("in", "out")):
                     right = 20 - 8 * k + int(8 - 20 * rate) + seed
                     add("accuracy", marks(right), seed=seed, model="dpo", domain=domain, **of)
-    for what, tokens in (("caption tokens a clip", 60.0), ("image tokens a clip", 10.0)):
+    for what, tokens in (("caption", 60.0), ("clip", 12.0)):
         add("tokens", tokens, study="cost", what=what)
     record(log, pooled(log))
     record(log, pooled(log, EARLY))
