@@ -53,7 +53,7 @@ def _packages(project: Project) -> list[Finding]:
             continue
         if found != version:
             other.append(f"{name} {found} (lock: {version})")
-    todo = "run `make venv`, or `pip install -r requirements.lock`"
+    todo = "run `make env`, or `pip install -r requirements.lock`"
     findings = []
     if missing:
         findings.append(Finding("fail", f"packages missing: {listing(missing, 8)}", todo))
@@ -101,7 +101,7 @@ def _chromium() -> Finding:
     found = next((path for path in map(shutil.which, BROWSERS) if path), None)
     if found:
         return Finding("ok", f"browser for the site's tests: {found}")
-    todo = "only the site's tests need it: install your system's chromium (Debian: apt install chromium)"
+    todo = "only the site's tests and the PDF need it: install your system's chromium (Debian: apt install chromium)"
     return Finding("warn", "no Chromium found", todo)
 
 
@@ -122,7 +122,7 @@ def _data() -> list[Finding]:
     except MsigError as error:
         return [Finding("fail", f"data manifests: {error}", "correct the file in data_manifests")]
     except (ImportError, AttributeError) as error:
-        return [Finding("warn", f"data sets cannot be listed ({error})", "run `make venv`")]
+        return [Finding("warn", f"data sets cannot be listed ({error})", "run `make env`")]
     ready = [name for name, (there, _) in states.items() if there]
     return [
         Finding("ok", f"data sets ready without a network: {listing(ready)} ({len(ready)}/{len(states)})")
