@@ -81,7 +81,7 @@ def _markdown(text: str) -> dict[str, Any]:
 
 def strip(chapter: Chapter, lines: Sequence[Entry], tier: str) -> str:
     """Return the line under a chapter's title: tier, time, how its claims fared, and where to go from here."""
-    time = html.duration(chapter.provenance.get("seconds"))
+    time = html.took(chapter.provenance)
     counts = html.badges(line.verdict for line in lines)
     links = (
         f'<a href="_sources/{chapter.name}.ipynb" download>Notebook with outputs</a>'

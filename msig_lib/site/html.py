@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
+from typing import Any
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not attempted", "erratum")
 """The verdicts, in the order in which counts are shown."""
@@ -49,6 +50,12 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def took(told: Mapping[str, Any]) -> str:
+    """Return how long a run took by the clock and, where its provenance says so, of the processor."""
+    clock, cpu = told.get("seconds"), told.get("cpu_seconds")
+    return duration(clock) + (f" ({duration(cpu)} of CPU time)" if cpu is not None else "")
 
 
 def size(n_bytes: float) -> str:

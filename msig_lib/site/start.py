@@ -150,7 +150,7 @@ def _card(chapter: Chapter, lines: Sequence[Entry], known: Mapping[str, Entry]) 
         )
     own = [line.verdict for line in lines if line.chapter == chapter.name]
     told = chapter.provenance
-    time = html.duration(told.get("seconds"))
+    time = html.took(told)
     return (
         f'<li class="msig-card"><p class="msig-over">{escape(over)}</p>'
         f'<a class="msig-title" href="{chapter.name}.html">{escape(chapter.title)}</a>'
