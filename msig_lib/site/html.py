@@ -58,14 +58,6 @@ def took(told: Mapping[str, Any]) -> str:
     return duration(clock) + (f" ({duration(cpu)} of CPU time)" if cpu is not None else "")
 
 
-def size(n_bytes: float) -> str:
-    """Return bytes as "12 kB", "3.4 MB" or "1.2 GB"."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if n_bytes >= scale:
-            return f"{n_bytes / scale:.1f} {unit}"
-    return f"{n_bytes / 1e3:.0f} kB"
-
-
 def count(number: int, one: str, many: str | None = None) -> str:
     """Return "1 claim" or "3 claims"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
