@@ -42,6 +42,10 @@ AGREEMENT = {
     "spearman": "rank correlation",
     "ordered_alike": "pairs of chatbots in the same order, %",
 }
+SENTENCES = {
+    "opening": "what it is", "stands alone": "one fact, by name", "needs context": "one fact of “it”",
+    "two facts": "two facts", "continues": "value in a sentence of its own",
+}  # fmt: skip
 PAIRS = {"template": "pairs by rules", "shuffled": "their answers shuffled", "sentences": "sentences alone"}
 COVERED = {
     "same_document": "right passage first",
@@ -279,6 +283,14 @@ def nouns_table(now: Any, recorded: Any = None) -> pd.DataFrame:
         return pd.DataFrame()
     found = by_miner(found)
     return _wide(found, "miner", "seen", {True: "relations of the seeds", False: "relations not among them"})
+
+
+def missed_table(now: Any, recorded: Any = None) -> pd.DataFrame:
+    """Return right pairs found in per cent: a row a miner or teacher, columns kinds of sentences worth asking."""
+    found = measured(now, "found_by_sentence", recorded, bounded=True, defaults={"error": 0.0}, error=0.0)
+    if not len(found):
+        return pd.DataFrame()
+    return _wide(by_miner(found), "miner", "sentence", SENTENCES)
 
 
 def prompts_table(now: Any, recorded: Any = None) -> pd.DataFrame:

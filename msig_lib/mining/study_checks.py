@@ -6,15 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msig_lib.mining import prompts, real
+from msig_lib.mining import prompts, quality, real
 from msig_lib.mining.corpus import LikeTopic, build_corpus, corpus_quality, oracle_judge, oracle_titles
+from msig_lib.mining.data import Sentence
 from msig_lib.mining.documents import Mined
 from msig_lib.mining.grades import agreement
 from msig_lib.mining.judges import EmbeddingJudge, OracleJudge, OverlapJudge
 from msig_lib.mining.library import LocalLibrary
 from msig_lib.mining.signal import TemplateTeacher
-from msig_lib.mining.study import ARMS, TOPICS, Chatbot, Plan, world
+from msig_lib.mining.study import ARMS, TOPICS, Chatbot, Found, Plan, world
+from msig_lib.mining.words import KIND
 from msig_lib.stats.measured import Measured
+
+SENTENCES = ("opening", "stands alone", "needs context", "two facts", "continues")
+"""Kinds of sentences worth asking about: what a thing is; one fact, with its name or not; two; the second of two."""
 
 
 def corpora(plan: Plan) -> list[Measured]:
@@ -33,6 +38,34 @@ def corpora(plan: Plan) -> list[Measured]:
                 factors = {"topic": topic, "filter": name, "measure": measure}
                 found.append(Measured("corpus", float(measured[measure]), 0, factors))
     return found
+
+
+def missed(plan: Plan, found: Sequence[Found]) -> list[Measured]:
+    """Return right pairs by kind of sentence worth asking about (`SENTENCES`): where a miner's misses are."""
+    passages = world(plan).by_id()
+    out = []
+    for one in found:
+        frame = quality.miner_quality(one.findings, passages)
+        told = [passages[own.document].sentences[own.sentence] for own in one.findings]
+        kinds = np.array(["" if own.fails else _kind(own) for own in told])
+        named = next(row.factors for row in one.measured if row.metric == "found")
+        for kind in SENTENCES:
+            values = frame["pair_right"].to_numpy(float)[kinds == kind]
+            if len(values):
+                out.append(Measured("found_by_sentence", values, one.seed, {**named, "sentence": kind}))
+    return out
+
+
+def _kind(of: Sentence) -> str:
+    """Return which of `SENTENCES` a sentence is that states something."""
+    first = of.facts[0].relation
+    if first == KIND:
+        return "opening"
+    if first not in of.text:
+        return "continues"
+    if len(of.facts) > 1:
+        return "two facts"
+    return "needs context" if of.needs_context else "stands alone"
 
 
 def prompt_words(plan: Plan) -> list[Measured]:

@@ -50,6 +50,8 @@ def texts_of(arm):
 def miner(log, share, pair_right, **factors):
     """A miner's or a teacher's rows."""
     add(log, "found", share, items=100, **factors)
+    for sentence, of in (("opening", share / 2), ("stands alone", share)):
+        add(log, "found_by_sentence", of, items=20, sentence=sentence, **factors)
     for seed in (0, 1):
         shares = {"precision": 0.9, "recall": 0.8, "pair_right": pair_right, "malformed": 0.05}
         for name, value in shares.items():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from mi_log import ARMS, PLAIN, add, chatbot, full_log
 
-from msig_lib.mining import shown, shown_rows, thesis
+from msig_lib.mining import shown, shown_rows, study_checks, thesis
 from msig_lib.mining.grades import possible_counts
 from msig_lib.mining.study import TOPICS
 from msig_lib.mining.words import DOMAIN
@@ -126,6 +126,14 @@ def test_tokens_are_shown_by_kind_of_text():
     assert texts["times read, “+ augmented”"].tolist() == ["10", "40", "90", "160"]
     assert texts["times read, “+ passages”"].tolist() == ["10", "40", "", ""]
     assert shown.texts_table(Log()).empty and shown.texts_table(Log(), LOG).iloc[0, 0] == "10,000†"
+
+
+def test_misses_are_shown_by_kind_of_sentence_without_errors():
+    table = shown.missed_table(LOG)
+    assert list(table) == ["what it is", "one fact, by name"]
+    assert table.index.tolist() == shown.quality_frame(LOG)["miner"].tolist()
+    assert cell(table.loc["miner, 2,400 instances", "what it is"])[0] == 35.0
+    assert set(shown.SENTENCES) == set(study_checks.SENTENCES)
 
 
 def test_facts_known_are_shown_in_the_form_of_table_5_1():
