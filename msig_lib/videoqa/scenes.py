@@ -82,7 +82,10 @@ class ClipSettings:
 
     frames: int = 10  # issue 8, thesis 6.2.1
     size: int = 32  # issue 8, in pixels
-    things: tuple[int, int] = (1, 2)  # ours: fewest and most; learners this small do not tell three apart in minutes
+    things: tuple[int, int] = (
+        1,
+        2,
+    )  # ours: fewest and most; learners this small do not tell three apart in minutes
     slow: tuple[float, float] = (1.0, 1.5)  # ours, in pixels a frame: apart, so that the words are exact
     fast: tuple[float, float] = (2.8, 3.8)
     backgrounds: tuple[str, ...] = ("black", "grey")  # the others are out of the domain

@@ -120,7 +120,7 @@ def score_lost(now: Any, recorded: Any = None) -> str:
             mark = "†" * (score["origin"].iloc[0] == RECORDED)
             missing = f"; **{gain - rise:.2f}** a question were lost at the least" if rise < gain else ""
             lines.append(
-                f"- Here, {words}, DPO raises the score by {rise:+.2f} with {100 * gain:+.1f} points{mark}{missing}."
+                f"- Here, {words}, DPO changes the score by {rise:+.2f} with {100 * gain:+.1f} points{mark}{missing}."
             )
     return "\n".join(lines)
 

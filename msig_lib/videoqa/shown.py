@@ -109,14 +109,18 @@ def results_table(now: Any, domain: str, recorded: Any = None) -> pd.DataFrame:
         theirs = thesis.mean(thesis.accuracies(printed[model])) if model in printed else np.nan
         rows[name] = {
             "accuracy": f"{_cell(own)}",
-            "gain, points": "" if gain is None else points(gain["value"], gain["lo"], gain["hi"]),
-            "gain, sampled": points(*drawn.loc[model, ["value", "lo", "hi"]]) if model in drawn.index else "",
+            "gain, points": "" if gain is None else _gain(gain),
+            "gain, sampled": _gain(drawn.loc[model]) if model in drawn.index else "",
             "score": f"{score.loc[model, 'value']:.2f}" if model in score.index else "",
             "thesis: accuracy": f"{theirs:.1f}" if np.isfinite(theirs) else "",
             "thesis: gain": f"{theirs - base:+.1f}" if np.isfinite(theirs) and model != "sft" else "",
             "thesis: score": f"{thesis.mean(thesis.scores(printed[model])):.2f}" if model in printed else "",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _gain(row: Any) -> str:
+    return points(row["value"], row["lo"], row["hi"]) + "†" * (row["origin"] == RECORDED)
 
 
 def _by_model(frame: pd.DataFrame) -> pd.DataFrame:

@@ -67,7 +67,7 @@ def test_answers_that_lost_score_are_counted_in_the_thesis_and_here():
     for model, right, score in (("sft", [0.0, 1.0], [2.0, 5.0]), ("dpo", [1.0, 1.0], [3.0, 4.0])):
         worse.add("accuracy", right, seed=0, **shown.of_model(model, "in"))
         worse.add("score", score, seed=0, **shown.of_model(model, "in"))
-    assert "raises the score by +0.00 with +50.0 points; **0.50** a question" in sentences.score_lost(worse)
+    assert "changes the score by +0.00 with +50.0 points; **0.50** a question" in sentences.score_lost(worse)
 
 
 def test_the_judges_agreement_and_the_pairs_are_told():
