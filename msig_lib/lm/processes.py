@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import joblib
@@ -21,9 +23,18 @@ def in_processes(work: Callable, arguments: Iterable[tuple], *, threads: int) ->
     calls = list(arguments)
     if threads == 1 or len(calls) < 2:
         return [_alone(work, *each) for each in calls]
-    return joblib.Parallel(n_jobs=threads, backend="loky")(
-        joblib.delayed(_alone)(work, *each) for each in calls
-    )
+    with replacing_quietly():
+        return joblib.Parallel(n_jobs=threads, backend="loky")(
+            joblib.delayed(_alone)(work, *each) for each in calls
+        )
+
+
+@contextmanager
+def replacing_quietly() -> Iterator[None]:
+    """Say nothing when loky replaces a worker that has grown (by a world it made, say): nothing is lost."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
 
 
 def _alone(work: Callable, *arguments: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-from msig_lib.lm.processes import in_processes
+from msig_lib.lm.processes import in_processes, replacing_quietly
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def linked(calls: Mapping[Hashable, tuple[Callable, tuple]], *, threads: int) ->
             done[key] = _alone(work, *_filled(arguments, done))
         return {key: done[key] for key in calls}
     running: dict[Future, Hashable] = {}
-    with ProcessPoolExecutor(max_workers=threads, env={"OMP_NUM_THREADS": "1"}) as pool:
+    with replacing_quietly(), ProcessPoolExecutor(max_workers=threads, env={"OMP_NUM_THREADS": "1"}) as pool:
         while waiting or running:
             while waiting and len(running) < threads:
                 key = _next(waiting, done, idle=not running)
