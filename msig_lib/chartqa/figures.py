@@ -26,6 +26,8 @@ from msig_lib.chartqa.figures_traces import (
     wrapped,
 )
 from msig_lib.display import COLOURS, MUTED, NEUTRAL, style
+from msig_lib.display.marks import legend
+from msig_lib.display.marks import log_ratios as training  # noqa: F401 (a figure of this chapter as well)
 from msig_lib.display.tidy import checked_rows
 
 FORMS = {"direct": "direct answer", "cot": "step by step"}
@@ -75,7 +77,7 @@ def mixes(
         row_names(ax, [called[model] for model in models])
         ax.set_xlim(-2, 102)
         ax.set_xlabel("accuracy, per cent")
-        _legend(fig, [ax], ncols=3)
+        legend(fig, [ax], ncols=3)
     return fig
 
 
@@ -108,7 +110,7 @@ def by_budget(frame: pd.DataFrame, names: Mapping[str, str] | None = None) -> Fi
         _move(fig, aside)
         axes[0, 0].set_ylabel("accuracy, per cent")
         fig.supxlabel("training, per cent of its steps", fontsize=10)
-        _legend(fig, axes[0], ncols=2)
+        legend(fig, axes[0], ncols=2)
     return fig
 
 
@@ -156,43 +158,7 @@ def gain_map(frame: pd.DataFrame, controls: pd.DataFrame | None = None) -> Figur
             name_lines(ax, dict(zip(rows["control"], 100 * rows["value"])))
         fig.supxlabel("winners whose every step is right, per cent", fontsize=10)
         fig.supylabel("gain in accuracy, points", fontsize=10)
-        _legend(fig, axes[:, 0], ncols=2)
-    return fig
-
-
-def training(frame: pd.DataFrame) -> Figure:
-    """Draw the log-probability of chosen and rejected responses over that of the reference, a panel an arm.
-
-    `frame` has step, arm, side ("chosen" or "rejected"), value (mean log-ratio, nats) and seed: a thin line
-    a seed, a thick one for the mean where all seeds of the arm have the step.
-    """
-    keys = ["arm", "side", "seed", "step"]
-    whole = checked_rows(frame, [*keys, "value"], keys)
-    known(whole["side"], SIDES, "side")
-    arms = list(dict.fromkeys(whole["arm"]))
-    columns = min(len(arms), 2)
-    rows = -(-len(arms) // columns)
-    with style():
-        size = (WIDTH, 1.9 * rows + 0.9 if columns > 1 else 3.0)
-        fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
-        for ax in axes.flat[len(arms) :]:
-            ax.set_axis_off()
-        for arm, ax in zip(arms, axes.flat):
-            ax.axhline(0, color=NEUTRAL, lw=1)
-            for side, (colour, dash) in SIDES.items():
-                part = whole[(whole["arm"] == arm) & (whole["side"] == side)]
-                if not len(part):
-                    continue
-                table = part.pivot(index="step", columns="seed", values="value").sort_index()
-                for seed in table if table.shape[1] > 1 else ():
-                    ax.plot(table.index, table[seed], color=colour, ls=dash, lw=0.8, alpha=0.55)
-                mean = table.mean(axis=1, skipna=False)
-                ax.plot(table.index, mean, color=colour, ls=dash, lw=2.2, label=side)
-            ax.set_title(wrapped(arm, 22), fontsize=9)
-            ax.tick_params(labelbottom=True)  # also where the panel below is empty
-        fig.supxlabel("training step", fontsize=10)
-        fig.supylabel("log-ratio to the reference, nats", fontsize=10)
-        _legend(fig, axes.flat, ncols=2)
+        legend(fig, axes[:, 0], ncols=2)
     return fig
 
 
@@ -239,7 +205,7 @@ def verifier_curves(frame: pd.DataFrame, highlight: Collection[str] = ()) -> Fig
         _move(fig, aside)
         axes[0, 0].set_ylabel("accuracy, per cent")
         fig.supxlabel("samples N", fontsize=10)
-        _legend(fig, axes[0], ncols=2, last=MUTED_LINES)
+        legend(fig, axes[0], ncols=2, last=MUTED_LINES)
     return fig
 
 
@@ -278,14 +244,3 @@ def _move(fig: Figure, aside: Sequence[tuple[plt.Axes, list[Any], float]]) -> No
     for ax, drawn, by in aside:
         for artist in drawn:
             artist.set_transform(ax.transData + ScaledTranslation(by / 72, 0, fig.dpi_scale_trans))
-
-
-def _legend(fig: Figure, axes: Any, *, ncols: int, last: Collection[str] = ()) -> None:
-    """Put one legend of all panels above them, the labels of `last` at its end."""
-    shown: dict[str, Any] = {}
-    for ax in axes:
-        for handle, name in zip(*ax.get_legend_handles_labels()):
-            shown.setdefault(name, handle)
-    order = sorted(shown, key=lambda name: name in last)
-    if order:
-        fig.legend([shown[name] for name in order], order, loc="outside upper center", ncols=ncols)

@@ -14,7 +14,6 @@ from msig_lib.chartqa.display import chart_svg, describe, question_sentence, tra
 from msig_lib.chartqa.shown import (
     before_dpo,
     dpo_gains,
-    points,
     rewards_of,
     rft_gains,
     words_of,
@@ -22,19 +21,7 @@ from msig_lib.chartqa.shown import (
 from msig_lib.chartqa.study import Plan, world
 from msig_lib.chartqa.study_pairs import CONTROLS, Arm, Verified
 from msig_lib.stats.measured import RECORDED, differences, intervals
-
-
-def verdict(value: float, lo: float, hi: float, smallest: float = 0.01) -> str:
-    """Return whether a difference is a gain, a loss, none or not decided: its interval against +- `smallest`."""
-    if not np.isfinite(lo):
-        return "measured once"
-    if lo > smallest:
-        return "a gain"
-    if hi < -smallest:
-        return "a loss"
-    if -smallest < lo and hi < smallest:
-        return "no difference"
-    return "not decided"
+from msig_lib.stats.told import points, verdict
 
 
 def _told(row: Any, value: str = "value") -> str:

@@ -13,6 +13,7 @@ from msig_lib.chartqa.study import RFT_ARMS
 from msig_lib.chartqa.study_pairs import CONTROLS, Arm, Preferred, Verified, name_of
 from msig_lib.preference.dpo import pad, token_rewards
 from msig_lib.stats.measured import RECORDED, differences, intervals
+from msig_lib.stats.told import points
 
 MIXES = {
     "format": "① format only", "direct": "② answers", "cot": "③ traces", "both": "④ answers and traces",
@@ -89,13 +90,6 @@ def rft_table(now: Any, recorded: Any = None, start: str = "direct") -> pd.DataF
             else "",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def points(value: float, lo: float = np.nan, hi: float = np.nan) -> str:
-    """Return a difference of shares in points, with its interval where there is one: "+2.1 [0.3, 4.0]"."""
-    if not np.isfinite(lo):
-        return f"{100 * value:+.1f}"
-    return f"{100 * value:+.1f} [{100 * lo:+.1f}, {100 * hi:+.1f}]"
 
 
 def arms_of(now: Any, strength: float) -> list[Arm]:
