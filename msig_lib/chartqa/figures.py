@@ -38,7 +38,6 @@ WINNERS = {  # words, marker, colour
     "checked": ("right traces win", "^", COLOURS[2]),
     "lucky": ("lucky traces win", "X", COLOURS[1]),
 }
-SIDES = {"chosen": (COLOURS[0], "-"), "rejected": (COLOURS[1], "--")}
 MUTED_LINES = {"one sample": ":", "any right": "--"}
 PANELS = {"best of N": "best by ", "vote": "vote by "}
 
