@@ -20,25 +20,27 @@ from msig_lib.lm.local import LocalModel
 from msig_lib.lm.scoring import Example
 from msig_lib.lm.training import TrainSettings
 from msig_lib.mining import evaluate, quality
-from msig_lib.mining.data import Encyclopedia, Passage, WorldSettings, fresh_passages, make_world, reworded
+from msig_lib.mining.data import (
+    Encyclopedia,
+    Passage,
+    WorldSettings,
+    fresh_passages,
+    make_world,
+    reworded,
+)
 from msig_lib.mining.documents import Mined, Teacher
 from msig_lib.mining.grades import normalised
 from msig_lib.mining.judges import OracleJudge
 from msig_lib.mining.model import fine_tune
-from msig_lib.mining.questions import Question, conversations, draw_question, draw_test_questions
+from msig_lib.mining.questions import Question, conversations, draw_test_questions
 from msig_lib.mining.signal import OracleTeacher, TemplateTeacher, agree, seed_instances
 from msig_lib.mining.train import (
-    EVERY_TOPIC,
-    FULL,
     BaseSettings,
     ChatSettings,
-    chat_prompt,
     conversation_examples,
-    in_full,
     pairs_of,
     text_examples,
     tokenizer,
-    train_base,
     train_chatbot,
 )
 from msig_lib.mining.wording import varied
@@ -145,12 +147,6 @@ def _world(settings: WorldSettings) -> Encyclopedia:
     return make_world(settings, seed=WORLD_SEED)
 
 
-def base(plan: Plan, seed: int) -> State:
-    """Return the weights of a decoder that can read, but has not read of the entities of the world."""
-    model, _ = train_base(world(plan), plan.base, seed=seed)
-    return {name: value.detach().numpy().copy() for name, value in model.model.state_dict().items()}
-
-
 def decoder(plan: Plan, state: Mapping[str, np.ndarray]) -> LocalModel:
     """Return a decoder with these weights."""
     import torch
@@ -159,28 +155,6 @@ def decoder(plan: Plan, state: Mapping[str, np.ndarray]) -> LocalModel:
     model = build_decoder(of, seed=0, width=plan.base.width, layers=plan.base.layers, heads=plan.base.heads)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     return LocalModel.of(model, of, name="encyclopedia decoder")
-
-
-def abilities(plan: Plan, state: State) -> dict[str, float]:
-    """Return the shares of right answers on fresh passages: questions answered, sentences said in full."""
-    rng = np.random.default_rng([WORLD_SEED, 13])
-    passages = list(fresh_passages(world(plan), plan.dev, seed=987_654, topics=EVERY_TOPIC, mixed=True))
-    drawn = [draw_question(passage, rng, both=0.0) for passage in passages]
-    told = [[one for one in passage.sentences if one.needs_context and one.facts] for passage in passages]
-    told = [own[int(rng.integers(len(own)))] if own else None for own in told]
-    model = decoder(plan, state)
-    asked = {
-        "answer from a passage": [(one.text, one.facts) for one in drawn],
-        "say a sentence in full": [(f"{FULL} {one.text}", one.facts) if one else None for one in told],
-    }
-    out = {}
-    for ability, turns in asked.items():
-        rows = [(passage, *turn) for passage, turn in zip(passages, turns) if turn]
-        prompts = [f"Document: {passage.document.text}\n{chat_prompt(text)}" for passage, text, _ in rows]
-        said = [found[0].text for found in model.complete(prompts, sampling=evaluate.ANSWERING, seed=0)]
-        wanted = [Question("", in_full(facts), "one", "", tuple(facts)) for _, _, facts in rows]
-        out[ability] = float(evaluate.right(wanted, said).mean())
-    return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,10 +37,18 @@ class BaseSettings:
     batch: int = 8  # ours: more, smaller steps were better at equal tokens
     learning_rate: float = 6e-3  # ours: of 3e-3 .. 8e-3 on other passages; at 8e-3 some seeds fail
     turns: tuple[int, int] = (5, 1)  # of each passage: sentences to say in full, questions to answer
+    enough: float = (
+        0.5  # ours: share of new sentences said in full, below which a base reads on: most reach .8, a few .1
+    )
+    rounds: int = 3  # ours: of `steps` each, at most
 
     def __post_init__(self) -> None:
-        if min(self.layers, self.heads, self.copy_steps, self.steps, self.batch) < 1:
-            raise ValueError(f"layers, heads, copy_steps, steps and batch from 1 are expected, given {self}")
+        if min(self.layers, self.heads, self.copy_steps, self.steps, self.batch, self.rounds) < 1:
+            raise ValueError(
+                f"layers, heads, copy_steps, steps, batch and rounds from 1 are expected, given {self}"
+            )
+        if not 0 <= self.enough <= 1:
+            raise ValueError(f"enough is {self.enough}, expected a share from 0 to 1")
         if self.width < 1 or self.width % (2 * self.heads):
             raise ValueError(f"width is {self.width}, expected a multiple of 2 x heads = {2 * self.heads}")
         if min(self.copy_rate, self.learning_rate) <= 0:
@@ -90,17 +98,26 @@ def chat_prompt(question: str) -> str:
 def train_base(world: Encyclopedia, settings: BaseSettings, *, seed: int) -> tuple[LocalModel, Trained]:
     """Return a decoder that copies, says a sentence without its passage, and answers from a passage; and its training.
 
-    All passages are about entities that are not in the world; their relations are drawn at random.
+    All passages are about entities that are not in the world; their relations are drawn at random. This is the first
+    round of reading, see `read_on`.
     """
     s, of = settings, tokenizer()
     model = build_decoder(of, seed=seed, width=s.width, layers=s.layers, heads=s.heads)
     how = TrainSettings(s.copy_steps, 64, s.copy_rate, final=1.0)
     train(model, copies(of, 64 * s.copy_steps, seed=seed), how, seed=seed)
-    drawn = fresh_passages(world, s.steps * s.batch, seed=seed, topics=EVERY_TOPIC, mixed=True)
-    rng = np.random.default_rng([seed, 10])
-    examples = [reading(of, passage, s.turns, rng) for passage in drawn]
-    run = train(model, examples, TrainSettings(s.steps, s.batch, s.learning_rate), seed=seed)
-    return LocalModel.of(model, of, name="encyclopedia decoder"), run
+    base = LocalModel.of(model, of, name="encyclopedia decoder")
+    return base, read_on(base, world, s, seed=seed, done=0)
+
+
+def read_on(
+    base: LocalModel, world: Encyclopedia, settings: BaseSettings, *, seed: int, done: int
+) -> Trained:
+    """Train a base in place on as many new passages as in each of the `done` rounds before, with a new schedule."""
+    s, drawn_by = settings, seed + 1_000_000 * done
+    drawn = fresh_passages(world, s.steps * s.batch, seed=drawn_by, topics=EVERY_TOPIC, mixed=True)
+    rng = np.random.default_rng([drawn_by, 10])
+    examples = [reading(base.tokenizer, passage, s.turns, rng) for passage in drawn]
+    return train(base.model, examples, TrainSettings(s.steps, s.batch, s.learning_rate), seed=drawn_by)
 
 
 def copies(of: PreTrainedTokenizerFast, n: int, *, seed: int) -> list[Example]:

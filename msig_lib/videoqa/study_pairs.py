@@ -105,6 +105,7 @@ def learn(plan: Plan, start: State, seed: int, arms: Sequence[str] = ARMS) -> Re
     made = {}
     for arm in arms:
         made[arm] = _best(plan, first, judged, arm, seed)
+        found.append(Measured("chosen_rate", made[arm].rate, seed, {"study": "rates", "model": arm}))
         found += tested(plan, study.learner(plan, made[arm].state), arm, seed)
     if "dpo" in made:
         found += by_steps(plan, first, made["dpo"])

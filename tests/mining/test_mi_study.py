@@ -11,7 +11,8 @@ from joblib.externals.loky import ProcessPoolExecutor
 from mi_study import BIG, PLAN, equal, facts_of, recorded, rows, same, worth_asking
 
 from msig_lib.lm.threads import torch_threads
-from msig_lib.mining import study
+from msig_lib.mining import study, study_bases, train
+from msig_lib.mining.data import fresh_passages
 from msig_lib.mining.documents import Mined
 from msig_lib.mining.prompts import short_pair_prompt, short_prompt
 from msig_lib.mining.reading import normal
@@ -37,20 +38,43 @@ def one_thread():
 @pytest.fixture(scope="module")
 def base():
     with torch_threads(1):
-        return study.base(PLAN, 0)
+        return study_bases.base(PLAN, 0).state
 
 
 def test_a_base_comes_back_from_its_weights(base):
     model = study.decoder(PLAN, base)
     assert equal({name: value.numpy() for name, value in model.model.state_dict().items()}, base)
     assert model.model.config.num_attention_heads == PLAN.base.heads
-    assert not equal(study.base(PLAN, 1), base)
+    assert not equal(study_bases.base(PLAN, 1).state, base)
     heads = replace(PLAN, base=replace(PLAN.base, heads=1))
     assert study.decoder(heads, base).model.config.num_attention_heads == 1
 
 
+@pytest.mark.parametrize(
+    ("shares", "rounds"), [([0.5], 1), ([0.0, 0.49, 0.5], 3), ([0.1, 0.6], 2), ([0.0] * 9, 4)]
+)
+def test_a_base_reads_on_until_it_can_read(monkeypatch, shares, rounds):
+    asked, base = iter(shares), study_bases.base(replace(PLAN, base=replace(PLAN.base, rounds=1)), 0).state
+    monkeypatch.setattr(study_bases, "_share", lambda model, asked_of: next(asked))
+    found = study_bases.base(replace(PLAN, base=replace(PLAN.base, rounds=4)), 0)
+    assert found.rounds == rounds and equal(found.state, base) == (rounds == 1)
+
+
+def test_what_decides_whether_a_base_reads_on_is_read_nowhere_else(monkeypatch):
+    seen = []
+
+    def fresh(*args, seed, **options):
+        seen.append(seed)
+        return fresh_passages(*args, seed=seed, **options)
+
+    for module in (study_bases, train):
+        monkeypatch.setattr(module, "fresh_passages", fresh)
+    study_bases.abilities(PLAN, study_bases.base(PLAN, 3).state)
+    assert len(set(seen)) == len(seen) - 1 and seen.count(555_000) == 2  # once after each round, of three
+
+
 def test_abilities_are_shares(base, monkeypatch):
-    found = study.abilities(PLAN, base)
+    found = study_bases.abilities(PLAN, base)
     assert set(found) == {"answer from a passage", "say a sentence in full"}
     assert all(0 <= share <= 1 for share in found.values())
     seen = {}
@@ -60,8 +84,8 @@ def test_abilities_are_shares(base, monkeypatch):
         seen[len(seen)] = [one.facts for one in wanted]
         return np.array([True] + [False] * (len(wanted) - 1))
 
-    monkeypatch.setattr(study.evaluate, "right", right)
-    assert study.abilities(PLAN, base)["answer from a passage"] == 1 / PLAN.dev
+    monkeypatch.setattr(study_bases.evaluate, "right", right)
+    assert study_bases.abilities(PLAN, base)["answer from a passage"] == 1 / PLAN.dev
     assert not {fact.entity for facts in seen[0] for fact in facts} & study.world(PLAN).names
 
 

@@ -3,7 +3,7 @@
 import pytest
 from mi_study import PLAN, equal, same
 
-from msig_lib.mining import study, study_runs
+from msig_lib.mining import study, study_bases, study_runs
 from msig_lib.mining.study import ARMS, Seeding
 
 SEEDINGS = [Seeding(n=8), Seeding(analysis=False, n=8)]
@@ -15,7 +15,7 @@ def test_every_seed_has_a_base_of_its_own_and_all_else_comes_from_it():
     assert list(learned.bases) == [3, 1] and not equal(learned.bases[3], learned.bases[1])
     assert [(bot.arm, bot.seed) for bot in learned.bots] == [(name, seed) for name in arms for seed in (3, 1)]
     assert list(learned.mined) == [(seeding, seed) for seeding in SEEDINGS for seed in (3, 1)]
-    base = study.base(PLAN, 1)
+    base = study_bases.base(PLAN, 1).state
     assert equal(learned.bases[1], base)
     found = study.mined_by(PLAN, base, SEEDINGS[0], 1)
     assert learned.mined[SEEDINGS[0], 1].findings == found.findings
@@ -28,7 +28,7 @@ def test_chatbots_have_the_pairs_of_the_first_miner(monkeypatch):
 
     def linked(calls, *, threads):
         given.update(calls)
-        return {key: None for key in calls}
+        return {key: study_bases.Base({}, 1) for key in calls}
 
     monkeypatch.setattr(study_runs, "linked", linked)
     study_runs.learn(PLAN, [0, 4], SEEDINGS, ARMS, threads=2)

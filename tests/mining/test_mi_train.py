@@ -232,7 +232,7 @@ def test_a_chatbot_leaves_its_base_as_it_was(world):
 @pytest.mark.parametrize("wrong", [
     {"width": 0}, {"width": 18}, {"width": 64, "heads": 3}, {"layers": 0}, {"heads": 0}, {"copy_steps": 0},
     {"steps": 0}, {"batch": 0}, {"copy_rate": 0.0}, {"learning_rate": -1e-3}, {"turns": (0, 0)},
-    {"turns": (-1, 2)}, {"turns": (1, 2, 3)},
+    {"turns": (-1, 2)}, {"turns": (1, 2, 3)}, {"rounds": 0}, {"enough": 1.1}, {"enough": float("nan")},
 ])  # fmt: skip
 def test_impossible_bases_are_refused(wrong):
     with pytest.raises(ValueError, match="expected"):

@@ -101,6 +101,7 @@ def test_arms_learn_from_the_pairs_and_choose_their_rate_on_development_clips(ta
     rates = {arm: one.rate for arm, one in found.made.items()}  # each arm's last try is the best here
     assert rates["dpo"] == 1e-2 and rates["dpo-small-rate"] == pytest.approx(6e-3)
     log = recorded(found.measured)
+    assert {r.factors["model"]: r.value for r in log.rows if r.metric == "chosen_rate"} == rates
     assert {r.factors["model"] for r in log.rows if r.metric == "score"} == set(study_pairs.ARMS)
     states = [one.state for one in found.made.values()]
     assert all(not equal(a, b) for i, a in enumerate(states) for b in states[:i])
