@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from msig_lib.changepoint.study import (
 UNTOLD = {"spring_regression", "spring_evidence", "position"}
 """Detectors that know the law or the labels: a bound, not a rival."""
 
+
+HARDLY = 0.55  # of connections right: a coin has half
 
 SCORES = {"cor": "correlation", "ind": "independent"}
 """The two scores as the thesis's table 4.2 calls them."""
@@ -187,6 +190,31 @@ def where_best(frame: pd.DataFrame, method: str) -> str:
     )
     cells = f"**{len(ahead)} of {places}** cells"
     return f"{NAMES[method]} is ahead of every detector that learns nothing in {cells}: {told}."
+
+
+def without_a_graph(now: Any, recorded: Any, **wanted: object) -> str:
+    """Say how many seeds of each encoder end with a graph hardly better than a coin, and how right the others are.
+
+    `now` and `recorded` (or None) are tables of results; an encoder that is only in the record is marked.
+    """
+    told = []
+    for method in CORD:
+        for results, mark in ((now, ""), (recorded, " †")):
+            rows = results.frame() if results is not None else pd.DataFrame(columns=["metric"])
+            rows = rows[rows["metric"] == "graph_accuracy"]
+            for name, value in {"method": method, **wanted}.items():
+                rows = rows[rows[name] == value] if len(rows) else rows
+            if len(rows):
+                by_seed = rows.groupby("seed")["value"].mean()
+                fails = int((by_seed < HARDLY).sum())
+                others = by_seed[by_seed >= HARDLY].mean()
+                right = f", else {others:.2f} right" if fails < len(by_seed) else ""
+                told.append(f"{NAMES[method]} **{fails}** of {len(by_seed)}{right}{mark}")
+                break
+    return (
+        f"Seeds whose graph is hardly better than a coin (fewer than {HARDLY:.0%} of the connections right): "
+        + "; ".join(told) + "."
+    )  # fmt: skip
 
 
 def taken_away(frame: pd.DataFrame, method: str) -> str:

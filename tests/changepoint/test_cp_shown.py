@@ -13,6 +13,7 @@ from msig_lib.changepoint.data import Series, edge_values, edges
 from msig_lib.changepoint.signal import Scores
 from msig_lib.changepoint.springs import SpringSettings, observe, simulate
 from msig_lib.changepoint.study import NAMES, Job, Learned, View, World
+from msig_lib.runs.results import Log
 
 SMALL = SpringSettings(particles=3, frames=24, steps=5, step=0.02, connection_label="graph")
 SEEN, HIDDEN = View().factors["seen"], View(hidden=True).factors["seen"]
@@ -263,3 +264,16 @@ def test_the_thesis_s_figures_stand_beside_ours_and_nothing_where_it_has_none():
         tables.beside(ours, {"RNN": [0.5, 0.6]}, ["location"])
     with pytest.raises(ValueError, match="rows LSTNet of the thesis were given for RNN, random"):
         tables.beside(ours, {"LSTNet": [0.5]}, ["location"])
+
+
+def test_encoders_that_learnt_no_graph_are_counted_by_seed_and_from_the_record_where_need_be():
+    now, before = Log(), Log()
+    for seed, values in enumerate([(0.8, 0.7), (0.6, 0.4), (0.9, 0.9)]):
+        for kind, value in zip(("speed", "connection"), values):
+            now.add("graph_accuracy", value, seed=seed, method="cord_gnn_rnn", kind=kind, noise=0.0)
+            now.add("graph_accuracy", 0.1, seed=seed, method="cord_gnn_rnn", kind=kind, noise=0.1)
+            for method in ("cord_gnn_rnn", "cord_trans_trans"):
+                before.add("graph_accuracy", 0.5, seed=seed, method=method, kind=kind, noise=0.0)
+    said = shown.without_a_graph(now, before, noise=0.0)
+    assert "GNN+RNN **1** of 3, else 0.82 right;" in said and "Trans+Trans **3** of 3 †." in said
+    assert "Trans+RNN" not in said and "†" not in shown.without_a_graph(now, None, noise=0.0)
