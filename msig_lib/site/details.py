@@ -51,6 +51,10 @@ def page(
         ]
         if cell["cell_type"] == "markdown":
             cell["source"] = TARGET.sub(lambda m: "" if m[1] in shared else m[0], source(cell))
+        for output in cell.get("outputs", ()):
+            shown = "".join(output.get("data", {}).get("text/html", ""))
+            if shown.startswith('<div class="msig-table"'):
+                output["data"]["text/html"] = html.kept_together(shown)
         cells.append(cell)
     first = next(
         (n for n, cell in enumerate(cells) if cell["source"] and cell["cell_type"] == "markdown"), -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -14,6 +15,14 @@ VERDICTS = ("reproduced", "contradicted", "inconclusive", "not attempted", "erra
 def raw(html: str) -> str:
     """Return HTML as a MyST block."""
     return f"````{{raw}} html\n{html}\n````\n"
+
+
+INTERVAL = re.compile(r"(\[[\u2212+-]?[\d.,]+%?), ([\u2212+-]?[\d.,]+%?\])")
+
+
+def kept_together(table: str) -> str:
+    """Return a table's HTML in which no line ends inside an interval such as [0.12, 0.34]."""
+    return INTERVAL.sub("\\1,\u00a0\\2", table)
 
 
 def slug(verdict: str) -> str:

@@ -170,6 +170,22 @@ def test_the_run_is_not_changed_by_its_page(chapter):
     assert json.dumps(chapter.notebook) == before
 
 
+def test_intervals_in_tables_are_not_broken(chapter):
+    cell = {"cell_type": "code", "source": "", "metadata": {}, "execution_count": 1, "outputs": [
+        {"output_type": "execute_result", "metadata": {}, "data": {"text/html": text}} for text in (
+            '<div class="msig-table"><td>0.5 [\u22120.1, 1,000.2]\u2020, [a, b]</td>',
+            ['<div class="msig-table">', "<td>50% [4%, 60%]</td>"],
+            "<p>[0.1, 0.2]</p>",
+        )
+    ]}  # fmt: skip
+    chapter.notebook["cells"].append(cell)
+    cells = details.page(chapter, [], tier="quick", defaults={})["cells"]
+    found = next(one["outputs"] for one in cells if len(one.get("outputs", ())) == 3)
+    first, second, third = (one["data"]["text/html"] for one in found)
+    assert "0.5 [\u22120.1,\u00a01,000.2]\u2020, [a, b]" in first and "50% [4%,\u00a060%]" in second
+    assert third == "<p>[0.1, 0.2]</p>"
+
+
 def test_missing_provenance_is_told(tmp_path):
     run = fake.run(tmp_path / "run")
     (run / "provenance.json").unlink()
