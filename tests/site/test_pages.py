@@ -44,6 +44,8 @@ UNSET = """() => [...document.querySelectorAll('article span.math, article div.m
 LEFT_OVER = re.compile(r"\\[(\[]|\\(frac|mathbf|log|le|ge|sum)\b")  # LaTeX that nobody set
 LINKS = """() => [...new Set([...document.links].map(a => a.href.split('#')[0]))].filter(
   h => h.startsWith(location.origin))"""
+SQUEEZED = """() => [...document.querySelectorAll('.msig-scroll')].filter(
+  e => e.checkVisibility() && e.clientWidth < 60).map(e => e.getAttribute('aria-label'))"""
 LOADS: dict[str, float] = {}
 
 
@@ -53,6 +55,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(phone):
     assert page.locator("h1").count() == 1
     assert page.evaluate(SKIPPED_LEVELS) == []
     assert page.evaluate(SILENT) == []
+    assert page.evaluate(SQUEEZED) == []
 
 
 def test_dark_has_contrast(phone, axe):
@@ -66,6 +69,7 @@ def test_a_phone_sees_no_error(phone):
 
 def test_a_desk_has_no_sideways_scrolling(desk):
     assert not desk.page.evaluate(TOO_WIDE)
+    assert desk.page.evaluate(SQUEEZED) == []
 
 
 def test_page_is_light(desk):
