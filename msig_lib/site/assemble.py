@@ -87,7 +87,11 @@ def _notebooks(
             tier=tier,
             defaults=defaults.get(chapter.name, {}),
             anchors=[anchor for name, anchor in places if name == chapter.name],
-            recorded=slower.section(earlier, [test for test in mine if isinstance(test, Comparison)]),
+            recorded=slower.section(
+                earlier,
+                [test for test in mine if isinstance(test, Comparison)],
+                _yaml(project.book / "names.yml") or {},
+            ),
             shared=shared,
         )
         _write(target / f"{chapter.name}.ipynb", json.dumps(document, indent=1, ensure_ascii=False))

@@ -54,7 +54,7 @@ def page(
         for output in cell.get("outputs", ()):
             shown = "".join(output.get("data", {}).get("text/html", ""))
             if shown.startswith('<div class="msig-table"'):
-                output["data"]["text/html"] = html.kept_together(shown)
+                output["data"]["text/html"] = html.readable(shown)
         cells.append(cell)
     first = next(
         (n for n, cell in enumerate(cells) if cell["source"] and cell["cell_type"] == "markdown"), -1

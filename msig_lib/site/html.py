@@ -20,9 +20,12 @@ def raw(html: str) -> str:
 INTERVAL = re.compile(r"(\[[\u2212+-]?[\d.,]+%?), ([\u2212+-]?[\d.,]+%?\])")
 
 
-def kept_together(table: str) -> str:
-    """Return a table's HTML in which no line ends inside an interval such as [0.12, 0.34]."""
-    return INTERVAL.sub("\\1,\u00a0\\2", table)
+LONG = re.compile(r'<(td|th scope="row")>(?=[^<]{60})')
+
+
+def readable(table: str) -> str:
+    """Return a table's HTML in which no line ends inside an interval such as [0.12, 0.34], and long texts have room."""
+    return LONG.sub(r'<\1 class="msig-long">', INTERVAL.sub("\\1,\u00a0\\2", table))
 
 
 def slug(verdict: str) -> str:

@@ -75,7 +75,7 @@ def _entry(verdict: Verdict, built: Container[str], names: Names) -> Entry:
         thesis=_thesis(claim.paper),
         thesis_a=claim.paper.a if claim.paper else None,
         thesis_b=claim.paper.b if claim.paper else None,
-        metric=_written(test.metric, names.get("metrics", {})) if test else "",
+        metric=written(test.metric, names.get("metrics", {})) if test else "",
         a=_side(test.a, names) if test else "",
         b=_side(test.b, names) if test else "",
         a_mean=verdict.a_mean,
@@ -95,21 +95,21 @@ def _side(side: Side, names: Names) -> str:
     if side.value is not None:
         return "fixed value"
     known = names.get("values", {})
-    words = [_factor(name, value, known) for name, value in side.factors.items() if value is not None]
-    return ", ".join([*words, *([_written(side.metric, names.get("metrics", {}))] if side.metric else [])])
+    words = [factor(name, value, known) for name, value in side.factors.items() if value is not None]
+    return ", ".join([*words, *([written(side.metric, names.get("metrics", {}))] if side.metric else [])])
 
 
-def _factor(name: str, value: object, known: Mapping[str, str]) -> str:
+def factor(name: str, value: object, known: Mapping[str, str]) -> str:
     """Return a factor's value; truth values and numbers say nothing without the factor's name."""
     name = name.replace("_", " ")  # `names` may tell one factor's value from another's: "form=direct"
     if isinstance(value, bool):
         return f"{'with' if value else 'without'} {name}"
     if not isinstance(value, str):
         return f"{name} {value:,g}"
-    return known.get(f"{name}={value}") or _written(value, known)
+    return known.get(f"{name}={value}") or written(value, known)
 
 
-def _written(text: str, known: Mapping[str, str]) -> str:
+def written(text: str, known: Mapping[str, str]) -> str:
     return known.get(text, text.replace("_", " "))
 
 

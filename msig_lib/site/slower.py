@@ -10,22 +10,26 @@ import pandas as pd
 
 from msig_lib.claims import Comparison
 from msig_lib.display import table
-from msig_lib.site import html
+from msig_lib.site import html, ledger
+from msig_lib.site.ledger import Names
 
 Record = Mapping[str, Any]
 
 
-def section(records: Mapping[str, Record], comparisons: Collection[Comparison]) -> str:
+def section(
+    records: Mapping[str, Record], comparisons: Collection[Comparison], names: Names | None = None
+) -> str:
     """Return a chapter's records (tier -> document of book/recorded) as MyST, "" when there is none.
 
-    One table for each tier and data set: means over seeds, a row for each method (or other factor), a column
-    for each metric; of what the chapter's claims compare, a record has far more.
+    `names` are those of `ledger.entries`. Of what the chapter's claims compare; a record has far more.
     """
     parts = []
     for tier, document in records.items():
         tables = [
-            html.raw(table(frame, caption=f"Tier {tier}{name}: means over seeds").html)
-            for name, frame in means([row for row in document["rows"] if compared(row, comparisons)])
+            html.raw(html.readable(table(frame, caption=f"Tier {tier}, {told}means over seeds").html))
+            for told, frame in means(
+                [row for row in document["rows"] if compared(row, comparisons)], names or {}
+            )
         ]
         if tables:
             parts += [html.raw(f"<p>{origin(tier, document['provenance'])}</p>"), *tables]
@@ -45,23 +49,30 @@ def compared(row: Mapping[str, Any], comparisons: Collection[Comparison]) -> boo
     )
 
 
-def means(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, pd.DataFrame]]:
-    """Return (" on <data>" or "", table of means) for every data set among recorded rows."""
-    kept = [
-        {
-            "data": row["factors"].get("data", ""),
-            "what": ", ".join(str(value) for name, value in row["factors"].items() if name != "data"),
-            "metric": row["metric"],
-            "value": row["value"],
-        }
-        for row in rows
-    ]
-    if not kept:
-        return []
+def means(rows: Sequence[Mapping[str, Any]], names: Names) -> list[tuple[str, pd.DataFrame]]:
+    """Return ("<what all rows share>: " or "", table of means) for rows with the same factors.
+
+    A row of a table is what differs between them in words, a column a metric.
+    """
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["factors"].get("data"), *sorted(row["factors"])), []).append(row)
     out = []
-    for data, part in pd.DataFrame(kept).groupby("data", sort=False):
-        frame = part.groupby(["what", "metric"], sort=False)["value"].mean().unstack("metric")
-        out.append((f" on {data}" if data else "", frame.rename_axis(index=None, columns=None)))
+    for group in groups.values():
+        values = {name: {row["factors"][name] for row in group} for name in group[0]["factors"]}
+        differ = [name for name, found in values.items() if len(found) > 1] or list(values)
+        known = names.get("values", {})
+        frame = pd.DataFrame(
+            {
+                "what": ", ".join(ledger.factor(name, row["factors"][name], known) for name in differ),
+                "metric": ledger.written(row["metric"], names.get("metrics", {})),
+                "value": row["value"],
+            }
+            for row in group
+        )
+        frame = frame.groupby(["what", "metric"], sort=False)["value"].mean().unstack("metric")
+        shared = [ledger.factor(name, *values[name], known) for name in values if name not in differ]
+        out.append((f"{', '.join(shared)}: " if shared else "", frame.rename_axis(index=None, columns=None)))
     return out
 
 

@@ -127,7 +127,9 @@ def test_scores_graphs_and_times_belong_together(fitted):
     assert graph.shape == (6, 40, 3, 3) and graph.dtype == np.float32
     assert (graph[:, :, range(3), range(3)] == 0).all()
     assert (graph[:, :, 1, [0, 2]] == scores.graph[:, :, 2:4]).all()  # receiver 1 hears 0 and 2
-    assert (fitted.graph(X[:2]) == graph[:2]).all() and fitted.graph_.shape == (2, 40, 3, 3)
+    alone = fitted.graph(X[:2])  # matrix products may round otherwise in a batch of another size
+    np.testing.assert_allclose(alone, graph[:2], atol=1e-6)
+    assert (fitted.graph_ == alone).all() and alone.shape == (2, 40, 3, 3)
     times = fitted.predict(X)
     assert (times == signal.predicted_time(scores.ensemble, 10)).all()
     assert (fitted.predict_type(X) == signal.change_type(scores)).all()

@@ -170,11 +170,11 @@ def test_the_run_is_not_changed_by_its_page(chapter):
     assert json.dumps(chapter.notebook) == before
 
 
-def test_intervals_in_tables_are_not_broken(chapter):
+def test_intervals_in_tables_are_not_broken_and_long_texts_have_room(chapter):
     cell = {"cell_type": "code", "source": "", "metadata": {}, "execution_count": 1, "outputs": [
         {"output_type": "execute_result", "metadata": {}, "data": {"text/html": text}} for text in (
             '<div class="msig-table"><td>0.5 [\u22120.1, 1,000.2]\u2020, [a, b]</td>',
-            ['<div class="msig-table">', "<td>50% [4%, 60%]</td>"],
+            ['<div class="msig-table">', f"<td>50% [4%, 60%]</td><td>{'a word ' * 9}</td><td>short</td>"],
             "<p>[0.1, 0.2]</p>",
         )
     ]}  # fmt: skip
@@ -183,6 +183,7 @@ def test_intervals_in_tables_are_not_broken(chapter):
     found = next(one["outputs"] for one in cells if len(one.get("outputs", ())) == 3)
     first, second, third = (one["data"]["text/html"] for one in found)
     assert "0.5 [\u22120.1,\u00a01,000.2]\u2020, [a, b]" in first and "50% [4%,\u00a060%]" in second
+    assert '<td class="msig-long">a word' in second and "<td>short</td>" in second
     assert third == "<p>[0.1, 0.2]</p>"
 
 

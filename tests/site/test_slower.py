@@ -29,10 +29,30 @@ def test_a_row_is_shown_when_a_claim_compares_it():
 
 
 def test_means_are_over_seeds_for_each_data_set():
-    (first, x), (second, y) = slower.means(ROWS[:3])
-    assert (first, second) == (" on x", " on y")
-    assert x.loc["a", "f1"] == pytest.approx(0.3) and list(x.columns) == ["f1"]
-    assert y.loc["b", "f1"] == 0.7
+    (first, x), (second, y) = slower.means(ROWS[:3], {})
+    assert (first, second) == ("", "")  # one row alone: all its factors are its name
+    assert x.loc["a, x", "f1"] == pytest.approx(0.3) and list(x.columns) == ["f1"]
+    assert y.loc["b, y", "f1"] == 0.7
+
+
+def test_rows_say_what_differs_and_captions_what_does_not():
+    factors = [
+        {"method": method, "analysis": on, "n": 2400}
+        for method in ("dpo", "other_one")
+        for on in (True, False)
+    ]
+    rows = [
+        {"metric": "tail_f1@5", "value": k / 10, "seed": 0, "factors": of} for k, of in enumerate(factors)
+    ]
+    rows.append({"metric": "tail_f1@5", "value": 9.0, "seed": 0, "factors": {"size": 0.5}})
+    names = {"values": {"dpo": "DPO"}, "metrics": {"tail_f1@5": "tail F1@5"}}
+    (shared, first), (nothing, second) = slower.means(rows, names)
+    assert shared == "n 2,400: " and nothing == ""
+    assert first["tail F1@5"].to_dict() == pytest.approx({
+        "DPO, with analysis": 0.0, "DPO, without analysis": 0.1,
+        "other one, with analysis": 0.2, "other one, without analysis": 0.3,
+    })  # fmt: skip
+    assert second.loc["size 0.5", "tail F1@5"] == 9.0
 
 
 def test_a_chapter_without_records_has_no_section():
