@@ -20,14 +20,7 @@ from msig_lib.lm.local import LocalModel
 from msig_lib.lm.scoring import Example
 from msig_lib.lm.training import TrainSettings
 from msig_lib.mining import evaluate, quality
-from msig_lib.mining.data import (
-    Encyclopedia,
-    Passage,
-    WorldSettings,
-    fresh_passages,
-    make_world,
-    reworded,
-)
+from msig_lib.mining.data import Encyclopedia, Passage, WorldSettings, fresh_passages, make_world, reworded
 from msig_lib.mining.documents import Mined, Teacher
 from msig_lib.mining.grades import normalised
 from msig_lib.mining.judges import OracleJudge

@@ -26,9 +26,8 @@ def test_pages_are_handed_out_once_in_a_block_and_given_back_after_it():
     if anew < 100:
         pytest.skip("the system hands out large pages")
     with kept_memory():
-        faults(
-            MANY
-        )  # the heap grows by some arrays, more where others left it in pieces, before it serves all that follow
+        # the heap grows by some arrays, more where others left it in pieces, before it serves all that follow
+        faults(MANY)
         with kept_memory():
             assert faults() < anew / 20
         assert faults() < anew / 20  # the inner block ended nothing
