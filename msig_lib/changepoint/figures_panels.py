@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from msig_lib.changepoint.figures_springs import WIDTH
-from msig_lib.display import COLOURS, style
+from msig_lib.display import COLOURS, marks, style
 from msig_lib.display.tidy import checked_rows
 
 KINDS = ("location", "speed", "connection")
@@ -108,9 +108,9 @@ def looks_of(frame: pd.DataFrame, column: str, order: Sequence[str] | None) -> d
 
 
 def legend(fig: Figure, ax: plt.Axes, looks: Mapping[str, object]) -> None:
+    """Put a legend of the lines above the panels, unless there is one line without a name."""
     if len(looks) > 1 or any(looks):
-        shown = dict(zip(*reversed(ax.get_legend_handles_labels())))
-        fig.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=min(len(shown), 3))
+        marks.legend(fig, [ax], ncols=3)
 
 
 def noise_axis(ax: plt.Axes, noise: pd.Series) -> None:

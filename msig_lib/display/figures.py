@@ -62,17 +62,20 @@ def figure(
             "give one text for all, or one for each panel"
         )
     limit = (RASTER_POINTS if rasterise is True else int(rasterise)) if rasterise else None
-    parts = []
+    parts, widest = [], 0.0
     for number, (panel, text) in enumerate(zip(figures, alts)):
         if number == 0 or not isinstance(alt, str):
             checked_text(text, f"the alternative text of figure {name!r}")
         svg, width = to_svg(panel, f"{name}-{number + 1}", rasterise=limit)
         parts.append(panel_html(svg, width, text, label=f"{name}, panel {number + 1}"))
         plt.close(panel)
+        widest = max(widest, width)
     body = "".join(parts)
     html = (
         f'<figure class="msig-figure" id="fig-{name}" style="margin:1em 0;color:{FOREGROUND}">'
-        '<div class="msig-panels" style="display:flex;flex-wrap:wrap;gap:.75rem;justify-content:center">'
+        # As many equal columns as fit, so that the last panel of an odd number is no larger than the others.
+        '<div class="msig-panels" style="display:grid;gap:.75rem;justify-items:center;align-items:start;'
+        f'grid-template-columns:repeat(auto-fit,minmax(min(100%,{0.74 * widest:.0f}px),1fr))">'
         f"{body}</div>"
         f'<figcaption class="mathjax_process" style="margin-top:.5em">{inline(caption)}</figcaption></figure>'
     )
@@ -88,7 +91,7 @@ def panel_html(svg: str, width: float, alt: str, *, label: str) -> str:
         "<svg ", f'<svg {spoken} focusable="false" style="display:block;width:100%;height:auto;{least}" ', 1
     )
     scroll = f' tabindex="0" role="region" aria-label="{escape(label)}, scrolls sideways"' if wide else ""
-    box = f"flex:1 1 {0.74 * width:.0f}px;max-width:{1.15 * width:.0f}px;min-width:0"
+    box = f"flex:1 1 {0.74 * width:.0f}px;width:100%;max-width:{1.15 * width:.0f}px;min-width:0"
     return (
         f'<div class="msig-panel"{scroll} style="{box}{";overflow-x:auto" if wide else ""}">{drawing}</div>'
     )

@@ -90,14 +90,17 @@ def wrapped(name: object, width: int) -> str:
 
 
 def legend(fig: Figure, axes: Iterable[Axes], *, ncols: int, last: Collection[str] = ()) -> None:
-    """Put one legend of all panels above them, the labels of `last` at its end."""
+    """Put one legend of all panels above them, in at most `ncols` columns, the labels of `last` at its end."""
     shown: dict[str, Any] = {}
     for ax in axes:
         for handle, name in zip(*ax.get_legend_handles_labels()):
             shown.setdefault(name, handle)
     order = sorted(shown, key=lambda name: name in last)
-    if order:
-        fig.legend([shown[name] for name in order], order, loc="outside upper center", ncols=ncols)
+    for columns in range(min(ncols, len(order)), 0, -1):
+        drawn = fig.legend([shown[name] for name in order], order, loc="outside upper center", ncols=columns)
+        if columns == 1 or drawn.get_window_extent().width <= fig.bbox.width:
+            return
+        drawn.remove()  # wider than the figure, it would be cut off
 
 
 def log_ratios(frame: pd.DataFrame, names: Mapping[str, str] | None = None) -> Figure:

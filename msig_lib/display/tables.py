@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from msig_lib.display.colours import FOREGROUND
-from msig_lib.display.words import DisplayError, checked_text, digest, inline, plain
+from msig_lib.display.words import DisplayError, checked_text, digest, inline, plain, signs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,7 @@ def _best(df: pd.DataFrame, highlight: str | Mapping[Any, str] | None) -> set[tu
 
 
 def _shown(text: str) -> str:
-    return inline(text) if any(mark in text for mark in "`$*[") else escape(text, quote=False)
+    return inline(text) if any(mark in text for mark in "`$*[") else escape(signs(text), quote=False)
 
 
 def _row(

@@ -15,6 +15,8 @@ from msig_lib.errors import MsigError
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
+_SIGN = re.compile(r"(?<![\w.^-])-(?=\.?\d)")
+_AS_WRITTEN = re.compile(r"(`[^`]*`|\$[^$]*\$)")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -39,7 +41,7 @@ def _parser() -> MarkdownIt:
 
 def inline(markdown: str) -> str:
     """Return one line of Markdown (emphasis, code, links, `$maths$`) as HTML; HTML in it is shown as text."""
-    return _parser().renderInline(" ".join(markdown.split()))
+    return _parser().renderInline(signs(" ".join(markdown.split())))
 
 
 def plain(markdown: str) -> str:
@@ -47,11 +49,21 @@ def plain(markdown: str) -> str:
     return unescape(re.sub(r"<[^>]+>|\\[()]", "", inline(markdown))).strip()
 
 
+def signs(markdown: str) -> str:
+    """Return text with true minus signs before its numbers; code, maths, ranges and names stay as they are.
+
+    >>> signs("-0.5 [-1.2, +0.3], see `-1`, 3-5")
+    '−0.5 [−1.2, +0.3], see `-1`, 3-5'
+    """
+    parts = _AS_WRITTEN.split(markdown)
+    return "".join(part if k % 2 else _SIGN.sub("−", part) for k, part in enumerate(parts))
+
+
 def say(markdown: str) -> None:
     """Show a sentence whose numbers come from variables, as Markdown."""
     from IPython.display import Markdown, display
 
-    display(Markdown(markdown))
+    display(Markdown(signs(markdown)))
 
 
 def checked_name(name: str, what: str) -> str:

@@ -6,12 +6,10 @@ shows it whole; bars are 95% intervals over seeds and items.
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -19,10 +17,10 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from msig_lib.display import COLOURS, MUTED, style
+from msig_lib.display.marks import WIDTH, known, legend, points, row_names, wrapped
 from msig_lib.display.tidy import checked_rows
 from msig_lib.mining.shown import KNOWN, RECITED, WRONG
 
-WIDTH = 4.2  # inches
 STORED = {  # words, marker, colour
     RECITED: ("continued from the passage", "s", COLOURS[1]),
     KNOWN: ("right when asked", "o", COLOURS[0]),
@@ -55,7 +53,7 @@ def scores(frame: pd.DataFrame, thesis: Mapping[tuple[str, str], float] | None =
         fig, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
         for topic, ax in zip(topics, axes.flat):
             rows = whole[whole["topic"] == topic]
-            _points(
+            points(
                 ax,
                 rows["arm"].map(arms.index),
                 rows,
@@ -73,13 +71,13 @@ def scores(frame: pd.DataFrame, thesis: Mapping[tuple[str, str], float] | None =
                 )
             ax.set_title(topic)
             ax.set_xlim(-2, 102)
-            _row_names(ax, arms, 14)
+            row_names(ax, arms, 14)
         for ax in axes.flat[len(topics) :]:
             ax.set_axis_off()
         for ax in axes[-2, len(topics) - columns * (lines - 1) :] if lines > 1 else ():
             ax.tick_params(labelbottom=True)  # nothing is below
         fig.supxlabel("normalised score, per cent", fontsize=10)
-        _legend(fig, axes.flat, ncols=2)
+        legend(fig, axes.flat, ncols=2)
     return fig
 
 
@@ -91,7 +89,7 @@ def known_and_recited(frame: pd.DataFrame) -> Figure:
     """
     keys = ["arm", "measure"]
     whole = checked_rows(frame, [*keys, "value"], keys, within={"value": 0})
-    _known(whole["measure"], STORED, "measure")
+    known(whole["measure"], STORED, "measure")
     arms = list(dict.fromkeys(whole["arm"]))
     with style():
         fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(arms) + 1.2))
@@ -102,11 +100,11 @@ def known_and_recited(frame: pd.DataFrame) -> Figure:
             rows = whole[whole["measure"] == measure]
             if len(rows):
                 at = rows["arm"].map(arms.index) + 0.12 * (2 * k - 1)
-                _points(ax, at, rows, across=True, color=colour, marker=marker, ls="none", ms=6, label=words)
-        _row_names(ax, arms, 20)
+                points(ax, at, rows, across=True, color=colour, marker=marker, ls="none", ms=6, label=words)
+        row_names(ax, arms, 20)
         ax.set_xlim(-2, 102)
         fig.supxlabel("facts of the passages, per cent", fontsize=10)
-        _legend(fig, [ax], ncols=2)
+        legend(fig, [ax], ncols=2)
     return fig
 
 
@@ -127,7 +125,7 @@ def rewordings(frame: pd.DataFrame) -> Figure:
             line = "-" if len(rows) > 1 else ("none", "--", ":", "-.")[k % 4]
             if len(rows) == 1 and line != "none":
                 ax.axhline(100 * rows["value"].iloc[0], color=look["color"], ls=line, lw=1.3)
-            drawn.append(_points(ax, rows["wordings"], rows, ls=line, label=str(arm), **look))
+            drawn.append(points(ax, rows["wordings"], rows, ls=line, label=str(arm), **look))
         ax.set_xscale("log", base=2)
         ticks = sorted(set(whole["wordings"]))
         ax.set_xticks(ticks, [f"{n:g}" for n in ticks])
@@ -137,7 +135,7 @@ def rewordings(frame: pd.DataFrame) -> Figure:
         _aside(fig, ax, drawn)
         ax.set_xlabel("wordings of each passage")
         ax.set_ylabel("known facts, per cent")
-        _legend(fig, [ax], ncols=2)
+        legend(fig, [ax], ncols=2)
     return fig
 
 
@@ -149,8 +147,8 @@ def errors(frame: pd.DataFrame) -> Figure:
     """
     keys = ["measure", "source", "error"]
     whole = checked_rows(frame, [*keys, "value"], keys, within={"value": 0, "error": 0})
-    _known(whole["measure"], PANELS, "measure")
-    _known(whole["source"], SOURCES, "source")
+    known(whole["measure"], PANELS, "measure")
+    known(whole["source"], SOURCES, "source")
     panels = [measure for measure in PANELS if (whole["measure"] == measure).any()]
     ticks = sorted(set(whole["error"]))
     with style():
@@ -161,7 +159,7 @@ def errors(frame: pd.DataFrame) -> Figure:
                 rows = whole[(whole["measure"] == measure) & (whole["source"] == source)].sort_values("error")
                 if len(rows):
                     look = {"color": colour, "marker": marker, "ls": dash, "lw": 1.5}
-                    drawn.append(_points(ax, 100 * rows["error"], rows, label=words, **look))
+                    drawn.append(points(ax, 100 * rows["error"], rows, label=words, **look))
             ax.set_title(PANELS[measure])
             ax.set_xticks([100 * tick for tick in ticks], [f"{100 * tick:g}" for tick in ticks])
             ax.margins(x=0.12)
@@ -169,7 +167,7 @@ def errors(frame: pd.DataFrame) -> Figure:
             _aside(fig, ax, drawn)
         axes[0, 0].set_ylabel("per cent")
         fig.supxlabel("wrong answers of the teacher, per cent", fontsize=10)
-        _legend(fig, axes[0], ncols=1)
+        legend(fig, axes[0], ncols=1)
     return fig
 
 
@@ -180,27 +178,14 @@ def quality(frame: pd.DataFrame) -> Figure:
     """
     whole = checked_rows(frame, ["miner", "value"], ["miner"], within={"value": 0})
     with style():
-        fig, ax = plt.subplots(figsize=(WIDTH, 0.42 * len(whole) + 0.9))
-        _points(ax, np.arange(len(whole)), whole, across=True, color=COLOURS[0], marker="o", ls="none")
-        _row_names(ax, whole["miner"], 20)
+        lines = max(wrapped(name, 26).count("\n") + 1 for name in whole["miner"])
+        fig, ax = plt.subplots(figsize=(WIDTH, max(0.42, 0.17 * lines + 0.08) * len(whole) + 0.9))
+        points(ax, np.arange(len(whole)), whole, across=True, color=COLOURS[0], marker="o", ls="none")
+        row_names(ax, whole["miner"], 26)
         ax.set_xlim(-2, 102)
         # Centred on the figure: beside long names the axes are narrower than this label.
         fig.supxlabel("sentences worth asking with a right pair, %", fontsize=9.5)
     return fig
-
-
-def _points(
-    ax: plt.Axes, at: npt.ArrayLike, rows: pd.DataFrame, *, across: bool = False, **look: Any
-) -> list[Any]:
-    """Draw 100 times the values of `rows` at `at`, with a bar from lo to hi where there is one; return the artists."""
-    at, values = np.asarray(at, dtype=float), 100 * rows["value"].to_numpy(dtype=float)
-    drawn = ax.plot(*((values, at) if across else (at, values)), zorder=3, **look)
-    ends = 100 * rows[["lo", "hi"]].to_numpy(dtype=float)
-    there = np.isfinite(ends).all(axis=1)
-    if there.any():
-        bar = ax.hlines if across else ax.vlines
-        drawn.append(bar(at[there], *ends[there].T, colors=look["color"], lw=1.3, zorder=2))
-    return drawn
 
 
 def _aside(fig: Figure, ax: plt.Axes, drawn: Sequence[list[Any]]) -> None:
@@ -210,26 +195,3 @@ def _aside(fig: Figure, ax: plt.Axes, drawn: Sequence[list[Any]]) -> None:
         for artist in artists:
             by = 2.0 * (k - (len(drawn) - 1) / 2)
             artist.set_transform(ax.transData + ScaledTranslation(by / 72, 0, fig.dpi_scale_trans))
-
-
-def _row_names(ax: plt.Axes, names: Iterable[object], width: int) -> None:
-    """Name the rows of a figure from the top, long names in several lines."""
-    texts = [textwrap.fill(str(name), width, break_long_words=False) for name in names]
-    ax.set_yticks(range(len(texts)), texts)
-    ax.set_ylim(max(len(texts), 1) - 0.5, -0.5)
-
-
-def _known(values: Iterable[object], allowed: Mapping[str, Any], what: str) -> None:
-    strange = [value for value in dict.fromkeys(values) if value not in allowed]
-    if strange:
-        raise ValueError(f"{what} {strange}; expected some of {list(allowed)}")
-
-
-def _legend(fig: Figure, axes: Iterable[plt.Axes], *, ncols: int) -> None:
-    """Put one legend of all panels above them."""
-    shown: dict[str, Any] = {}
-    for ax in axes:
-        for handle, name in zip(*ax.get_legend_handles_labels()):
-            shown.setdefault(name, handle)
-    if shown:
-        fig.legend(list(shown.values()), list(shown), loc="outside upper center", ncols=ncols)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from msig_lib import datasets
 from msig_lib.mining import prompts, quality, real
 from msig_lib.mining.corpus import LikeTopic, build_corpus, corpus_quality, oracle_judge, oracle_titles
 from msig_lib.mining.data import Sentence
@@ -117,7 +118,9 @@ def judges(plan: Plan, chatbots: Sequence[Chatbot]) -> list[Measured]:
 
 
 def real_text() -> list[Measured]:
-    """Return how well pairs by rules cover the human questions of XQuAD; DataNotAvailable when it is not here."""
+    """Return how well pairs by rules cover the human questions of XQuAD; nothing when it is not at hand."""
+    if not datasets.available(real.NAME)[0]:
+        return []
     reading = real.load()
     items = [(document, i) for document in reading.documents for i in range(len(document.sentences))]
     pairs = TemplateTeacher().ask(items, seed=0)

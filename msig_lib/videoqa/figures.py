@@ -21,6 +21,7 @@ KINDS = {"hallucination": "hallucinations", "omission": "omissions", "both": "bo
 DOMAINS = {"in": "in the domain", "out": "out of the domain"}
 AFTER = {"sft": ("SFT", COLOURS[0], "o"), "dpo": ("DPO", COLOURS[1], "s")}
 DECODED = {"sft greedy": "SFT, greedy", "dpo greedy": "DPO, greedy"}
+RULES = {"dpo ratio": "DPO ratio", "sft probability": "SFT probability", **DECODED}
 BOUNDS = ("oracle",)
 
 
@@ -162,7 +163,15 @@ def ranker(frame: pd.DataFrame, rules: Sequence[str] | None = None) -> Figure:
                         lw=1.6,
                     )
                 elif len(rows):
-                    drawn = points(ax, rows["n"], rows, label=wrapped(name, 22), ms=4, lw=1.4, **look[name])
+                    drawn = points(
+                        ax,
+                        rows["n"],
+                        rows,
+                        label=wrapped(RULES.get(name, name), 22),
+                        ms=4,
+                        lw=1.4,
+                        **look[name],
+                    )
                     moved.append((ax, drawn, 1.5 * (k - (len(found) - 1) / 2)))
             for k, (name, words) in enumerate(DECODED.items()):
                 for row in here[here["rule"] == name].to_dict("records"):

@@ -40,6 +40,10 @@ NAMES = {
 MAIN = [name for name in NAMES if not name.startswith("depl_") or name == "depl_cls"]
 """The methods of the main table: all but the ablations."""
 
+METRICS = {f"{short}@{k}": f"{name}@{k}" for short, name in (("p", "P"), ("psp", "PSP")) for k in (1, 3, 5)}
+METRICS |= {"tail_f1@5": "tail F1@5", "head_f1@5": "head F1@5"}
+"""How the measures of the results are written."""
+
 TABLE_2_1 = {  # thesis, table 2.1: labels and tail labels; 2.5.1: the share of tail labels stated in the text
     "EURLex-4K": (3956, 2413, 0.6348),
     "AmazonCat-13K": (13330, 3936, 0.2953),
