@@ -20,6 +20,7 @@ from msig_lib.chartqa.shown import (
 )  # fmt: skip
 from msig_lib.chartqa.study import Plan, world
 from msig_lib.chartqa.study_pairs import CONTROLS, Arm, Verified
+from msig_lib.display.words import signs
 from msig_lib.stats.measured import RECORDED, differences, intervals
 from msig_lib.stats.told import points, verdict
 
@@ -235,7 +236,7 @@ def _tokens_html(judged: Verified, row: int) -> str:
         mark = "text-decoration:underline wavy" if place == wrong else ""
         cells.append(
             f'<span style="display:inline-block;text-align:center;margin:0 .3em;{mark}">{escape(word)}'
-            f"<br><small>{1000 * value:+.1f}</small></span>"
+            f"<br><small>{signs(f'{1000 * value:+.1f}')}</small></span>"
         )
     return "".join(cells)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Format = str | Callable[[Any], str]
 MISSING = "–"
+INTERVAL = re.compile(r"(\[[\u2212+-]?[\d.,]+%?), ([\u2212+-]?[\d.,]+%?\])")  # no line ends inside one
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def _best(df: pd.DataFrame, highlight: str | Mapping[Any, str] | None) -> set[tu
 
 
 def _shown(text: str) -> str:
-    return inline(text) if any(mark in text for mark in "`$*[") else escape(signs(text), quote=False)
+    shown = inline(text) if any(mark in text for mark in "`$*[") else escape(signs(text), quote=False)
+    return INTERVAL.sub("\\1,\u00a0\\2", shown)
 
 
 def _row(

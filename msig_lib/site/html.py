@@ -17,15 +17,13 @@ def raw(html: str) -> str:
     return f"````{{raw}} html\n{html}\n````\n"
 
 
-INTERVAL = re.compile(r"(\[[\u2212+-]?[\d.,]+%?), ([\u2212+-]?[\d.,]+%?\])")
-
-
-LONG = re.compile(r'<(td|th scope="row")>(?=[^<]{60})')
+LONG = re.compile(r'<(td|th scope="row")>(?=[^<]{36})')
+NAMED = re.compile(r'<th scope="row">(?=[^<]{18})')
 
 
 def readable(table: str) -> str:
-    """Return a table's HTML in which no line ends inside an interval such as [0.12, 0.34], and long texts have room."""
-    return LONG.sub(r'<\1 class="msig-long">', INTERVAL.sub("\\1,\u00a0\\2", table))
+    """Return a table's HTML in which long texts and names of rows have room."""
+    return NAMED.sub('<th scope="row" class="msig-named">', LONG.sub(r'<\1 class="msig-long">', table))
 
 
 def slug(verdict: str) -> str:

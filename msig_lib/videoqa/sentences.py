@@ -214,11 +214,12 @@ def side_effects(now: Any, recorded: Any = None) -> str:
         if len(long) and len(made_up):
             row = made_up.iloc[0]
             mark = "†" * (row["origin"] == RECORDED)
-            fewer = {"a gain": "more often", "a loss": "less often", "no difference": "as often"}
-            said = fewer.get(verdict(row["value"], row["lo"], row["hi"]), "not decided whether more often")
+            often = {"a gain": "more often", "a loss": "less often", "no difference": "as often"}
+            said = often.get(verdict(row["value"], row["lo"], row["hi"]), "not decided")
             lines.append(
-                f"- {capital(words)}: DPO's answers have {long['value'].iloc[0]:+.2f} words, and name "
-                f"what is not there {said}: **{points(row['value'], row['lo'], row['hi'])}** points{mark}."
+                f"- {capital(words)}: DPO changes the length of answers by {long['value'].iloc[0]:+.2f} words, and the "
+                f"share that names what is not there by **{points(row['value'], row['lo'], row['hi'])}** "
+                f"points{mark} ({said})."
             )
     return "\n".join(lines)
 

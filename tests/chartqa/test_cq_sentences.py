@@ -347,7 +347,7 @@ def test_the_html_of_a_trace_has_its_chart_steps_and_tokens_with_centred_rewards
         cells = re.findall(r'<span style="([^"]*)">([^<]*)<br><small>([^<]*)</small>', html)
         assert [word for _, word, _ in cells] == [*traces.pool.texts[row].split(), "(end)"]
         ratio = 0.1 * (traces.logprobs["DPO"][row] - traces.pool.logprobs[row])
-        thousandths = [float(v) for *_, v in cells]
+        thousandths = [float(v.replace("−", "-")) for *_, v in cells]
         np.testing.assert_allclose(thousandths, 1000 * (ratio - ratio.mean()), atol=0.051)
         assert ["wavy" in style for style, *_ in cells] == [
             row == 1 and place == 1 for place in range(len(cells))
@@ -370,6 +370,6 @@ def test_words_of_a_trace_are_no_markup(traces):
 def test_a_trace_that_no_other_model_judged_is_still_shown():
     alone = judged(models=())
     html = sentences.trace_frame(alone, PLAN, 0)
-    found = [float(v) for v in re.findall(r"<small>([^<]*)</small>", html)]
+    found = [float(v.replace("−", "-")) for v in re.findall(r"<small>([^<]*)</small>", html)]
     before = alone.pool.logprobs[0]
     np.testing.assert_allclose(found, 1000 * (before - before.mean()), atol=0.051)

@@ -11,7 +11,7 @@ import pytest
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
-from msig_lib.display import NEUTRAL, DisplayError, figure, style
+from msig_lib.display import NEUTRAL, DisplayError, figure, marks, style
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -117,3 +117,22 @@ def test_figure_made_without_the_style_is_themed_too():
     axes.bar([0], [1], color="black")
     html = figure(drawing, name="plain", caption="c", alt="a").html
     assert not re.search(r"(fill|stroke):#(000000|ffffff)", html)
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"), [(["one", "two", "three"], 3), (["a name of many words"] * 3, 2)]
+)
+def test_a_legend_has_as_many_columns_as_the_figure_has_room_for(names, columns):
+    with style():
+        fig, ax = plt.subplots(figsize=(4.2, 3))
+        for k, name in enumerate(names):
+            ax.plot([0, k], label=f"{name} {k}")
+        marks.legend(fig, [ax], ncols=3)
+    (legend,) = fig.legends
+    assert legend._ncols == columns and legend.get_window_extent().width <= fig.bbox.width
+    plt.close(fig)
+
+
+def test_panels_share_columns_of_one_width():
+    html = make(panels=3).html
+    assert len(svgs(html)) == 3 and "grid-template-columns:repeat(auto-fit,minmax(min(100%," in html

@@ -74,6 +74,16 @@ def test_ties_are_all_marked_and_missing_values_never():
     assert [line[1][3] for line in cells.rows[1:]] == [True, True, False, False]
 
 
+def test_no_line_ends_inside_an_interval_and_minus_signs_are_true():
+    texts = ["0.5 [-0.1, 1,000.2]\u2020, [a, b]", "50% [4%, 60%]", "rows 3-5 of a-1"]
+    shown = [
+        cell[2] for row in Cells(table(pd.DataFrame({"x": texts}), caption="c").html).rows[1:] for cell in row
+    ]
+    assert shown == [
+        "0.5 [\u22120.1,\u00a01,000.2]\u2020, [a, b]", "50% [4%,\u00a060%]", "rows 3-5 of a-1"
+    ]  # fmt: skip
+
+
 def test_index_and_two_header_levels():
     columns = pd.MultiIndex.from_tuples([("EURLex", "P@1"), ("EURLex", "P@3"), ("Wiki10", "P@1")])
     frame = pd.DataFrame([[1.0, 2.0, 3.0]], index=pd.Index(["SVM"], name="method"), columns=columns)

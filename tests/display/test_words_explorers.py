@@ -13,7 +13,7 @@ import pytest
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
-from msig_lib.display import DisplayError, explorer, inline, style
+from msig_lib.display import DisplayError, explorer, inline, style, words
 
 
 def draw(height, kind):
@@ -105,6 +105,19 @@ def test_live_widgets_draw_in_the_kernel():
     slider, choice = box.children[:2]
     assert isinstance(slider, widgets.SelectionSlider) and slider.value == 2
     assert isinstance(choice, widgets.Dropdown) and choice.value == "up"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("-0.5 [-1.2, -.3]†", "\u22120.5 [\u22121.2, \u2212.3]†"),
+        ("by **-3** points, +2 to (-1)", "by **\u22123** points, +2 to (\u22121)"),
+        ("`x[-1]` and $-1$, 3-5, 1e-3, k-2, 2026-11-21, --force, 10^-4", None),  # code, maths, ranges, names
+        ("- a list\n- -1 in it", "- a list\n- \u22121 in it"),
+    ],
+)
+def test_only_signs_of_numbers_become_minus_signs(written, shown):
+    assert words.signs(written) == (shown or written)
 
 
 def test_inline_markdown_escapes_html_and_keeps_maths():
