@@ -74,6 +74,7 @@ def _notebooks(
 ) -> None:
     """Write the executed notebooks with what the book adds to them."""
     defaults = _tier_parameters(project, tier)
+    names = _yaml(project.book / "names.yml") or {}
     records = recorded.read(project.recorded) if project.recorded.is_dir() else {}
     places = [place.split("#", 1) for entry in corrections for place in entry.shown_by if "#" in place]
     told = Counter(name for chapter in ran for name in chapter.targets())
@@ -90,7 +91,7 @@ def _notebooks(
             recorded=slower.section(
                 earlier,
                 [test for test in mine if isinstance(test, Comparison)],
-                _yaml(project.book / "names.yml") or {},
+                ledger.of_chapter(names, chapter.name),
             ),
             shared=shared,
         )

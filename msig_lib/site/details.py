@@ -10,7 +10,8 @@ from typing import Any
 
 from msig_lib.site import html
 from msig_lib.site.chapters import TARGET, Chapter, SiteError, source
-from msig_lib.site.ledger import Entry, table
+from msig_lib.site.claims_table import table
+from msig_lib.site.ledger import Entry
 
 
 def page(

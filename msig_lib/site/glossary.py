@@ -68,7 +68,7 @@ def _entry(term: Term, known: dict[str, Chapter]) -> str:
                 f"book/glossary.yml, {term.term}: unknown chapter {name!r}; there are: {', '.join(known)}"
             )
         chapter = known[name]
-        title = chapter.heading
+        title = chapter.heading.replace(". ", ".\u00a0", 1)
         where.append(f"{{doc}}`{title} <{name}>`" if chapter.notebook is not None else title)
     text = " ".join(term.says.split()) + (f" *In:* {', '.join(where)}." if where else "")
     return "\n".join([term.term, *term.also, f"  {text}"])

@@ -10,6 +10,7 @@ from typing import Any
 
 VERDICTS = ("reproduced", "contradicted", "inconclusive", "not attempted", "erratum")
 """The verdicts, in the order in which counts are shown."""
+MANY = {"erratum": "errata"}
 
 
 def raw(html: str) -> str:
@@ -33,7 +34,7 @@ def slug(verdict: str) -> str:
 
 def badge(verdict: str, count: int | None = None) -> str:
     """Return a verdict as a coloured sign with its word (and how often it was given)."""
-    text = verdict if count is None else f"{count} {verdict}"
+    text = verdict if count is None else f"{count} {MANY.get(verdict, verdict) if count > 1 else verdict}"
     return f'<span class="msig-badge msig-{slug(verdict)}">{escape(text)}</span>'
 
 

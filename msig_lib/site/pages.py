@@ -11,7 +11,7 @@ import pandas as pd
 
 from msig_lib.claims import Erratum
 from msig_lib.display import inline
-from msig_lib.site import html, ledger
+from msig_lib.site import claims_table, html
 from msig_lib.site.chapters import Chapter
 from msig_lib.site.ledger import Entry
 
@@ -31,8 +31,8 @@ def scorecard(chapters: Sequence[Chapter], lines: Sequence[Entry], tier: str) ->
     )
     if not lines:
         return f"# Scorecard\n\n{intro}\n\nThere are no claims in this build.\n"
-    body = ledger.counts(lines) + downloads + ledger.filter_form(lines, titles)
-    body += ledger.table(lines, caption="All claims with their verdicts", chapters=True)
+    body = claims_table.counts(lines) + downloads + claims_table.filter_form(lines, titles)
+    body += claims_table.table(lines, caption="All claims with their verdicts", chapters=True)
     return f"# Scorecard\n\n{intro}\n\n{html.raw(body)}"
 
 

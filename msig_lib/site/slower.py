@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from html import escape
+from statistics import fmean
 from typing import Any
 
-import pandas as pd
-
 from msig_lib.claims import Comparison
-from msig_lib.display import table
+from msig_lib.display.tables import number
 from msig_lib.site import html, ledger
 from msig_lib.site.ledger import Names
 
 Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over seeds of one metric; `means` has a row for what differs, `shared` is what does not, in words."""
+
+    data: str
+    metric: str
+    shared: str
+    means: Mapping[str, float]
 
 
 def section(
@@ -25,14 +36,13 @@ def section(
     """
     parts = []
     for tier, document in records.items():
-        tables = [
-            html.raw(html.readable(table(frame, caption=f"Tier {tier}, {told}means over seeds").html))
-            for told, frame in means(
-                [row for row in document["rows"] if compared(row, comparisons)], names or {}
-            )
-        ]
-        if tables:
-            parts += [html.raw(f"<p>{origin(tier, document['provenance'])}</p>"), *tables]
+        rows = [row for row in document["rows"] if compared(row, comparisons)]
+        found = means(rows, names or {})
+        if found:
+            parts.append(html.raw(f"<p>{origin(tier, document['provenance'])}</p>"))
+        for data in dict.fromkeys(one.data for one in found):
+            caption = f"Means over seeds, tier {tier}" + (f", {data}" if data else "")
+            parts.append(html.raw(_table([one for one in found if one.data == data], caption)))
     if not parts:
         return ""
     return "## Recorded at slower tiers\n\n" + "\n".join(parts)
@@ -49,31 +59,55 @@ def compared(row: Mapping[str, Any], comparisons: Collection[Comparison]) -> boo
     )
 
 
-def means(rows: Sequence[Mapping[str, Any]], names: Names) -> list[tuple[str, pd.DataFrame]]:
-    """Return ("<what all rows share>: " or "", table of means) for rows with the same factors.
-
-    A row of a table is what differs between them in words, a column a metric.
-    """
+def means(rows: Sequence[Mapping[str, Any]], names: Names) -> list[Means]:
+    """Return the means of rows with the same factors, a group for each metric, those of a data set together."""
     groups: dict[tuple, list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["factors"].get("data"), *sorted(row["factors"])), []).append(row)
+        own = row["factors"]
+        groups.setdefault((own.get("data", ""), row["metric"], *sorted(own)), []).append(row)
+    known = names.get("values", {})
     out = []
-    for group in groups.values():
+    for (data, metric, *_), group in groups.items():
         values = {name: {row["factors"][name] for row in group} for name in group[0]["factors"]}
-        differ = [name for name, found in values.items() if len(found) > 1] or list(values)
-        known = names.get("values", {})
-        frame = pd.DataFrame(
-            {
-                "what": ", ".join(ledger.factor(name, row["factors"][name], known) for name in differ),
-                "metric": ledger.written(row["metric"], names.get("metrics", {})),
-                "value": row["value"],
-            }
-            for row in group
+        differ = [name for name, found in values.items() if len(found) > 1]
+        alike = [
+            ledger.factor(name, *values[name], known) for name in values if name not in (*differ, "data")
+        ]
+        if not differ:  # a single row: what it is names it
+            differ, alike = [name for name in values if name != "data"], []
+        found: dict[str, list[float]] = {}
+        for row in group:
+            what = ", ".join(ledger.factor(name, row["factors"][name], known) for name in differ)
+            found.setdefault(what, []).append(row["value"])
+        title = ledger.written(metric, names.get("metrics", {}))
+        out.append(
+            Means(
+                ledger.written(data, known),
+                title,
+                ", ".join(word for word in alike if word != title),
+                {what: fmean(several) for what, several in found.items()},
+            )
         )
-        frame = frame.groupby(["what", "metric"], sort=False)["value"].mean().unstack("metric")
-        shared = [ledger.factor(name, *values[name], known) for name in values if name not in differ]
-        out.append((f"{', '.join(shared)}: " if shared else "", frame.rename_axis(index=None, columns=None)))
     return out
+
+
+def _table(groups: Sequence[Means], caption: str) -> str:
+    """Return groups as one table of two columns, a heading for each metric."""
+    bodies = []
+    for one in groups:
+        shared = f' <span class="msig-meta">{escape(one.shared)}</span>' if one.shared else ""
+        rows = "".join(
+            f'<tr><th scope="row">{escape(what) or "all"}</th><td class="num">{number(mean)}</td></tr>'
+            for what, mean in one.means.items()
+        )
+        bodies.append(
+            f'<tbody><tr><th scope="rowgroup" colspan="2" class="msig-metric">{escape(one.metric)}{shared}</th></tr>'
+            f"{rows}</tbody>"
+        )
+    return (
+        f'<div class="msig-table"><table class="msig"><caption>{escape(caption)}</caption>'
+        f"{''.join(bodies)}</table></div>"
+    )
 
 
 def origin(tier: str, told: Mapping[str, Any]) -> str:
@@ -82,7 +116,14 @@ def origin(tier: str, told: Mapping[str, Any]) -> str:
     hardware = told.get("hardware") or {}
     machine = hardware.get("processor") or "an unnamed processor"
     return (
-        f"Recorded, not measured in this build: tier {escape(tier)}, started {escape(str(told.get('started', '')))} "
-        f"at <code>{escape(commit[:12])}</code>, {html.duration(told.get('seconds'))} on {escape(str(machine))} "
+        f"Recorded, not measured in this build: tier {escape(tier)}, {escape(_date(told.get('started')))}commit "
+        f"<code>{escape(commit[:12])}</code>, {html.duration(told.get('seconds'))} on {escape(str(machine))} "
         f"({told.get('threads')} threads), seeds {escape(', '.join(map(str, told.get('seeds') or [])))}."
     )
+
+
+def _date(started: object) -> str:
+    try:
+        return f"{datetime.fromisoformat(str(started)):%Y-%m-%d %H:%M}, "
+    except ValueError:
+        return ""

@@ -7,6 +7,8 @@ from typing import Any
 
 from docutils import nodes
 
+from msig_lib.site.formulas import breakable
+
 
 def _note_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
     """Mark a page as having equations when its raw HTML does; Sphinx then loads MathJax on it."""
@@ -14,6 +16,10 @@ def _note_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
         if node.get("format") == "html" and "\\(" in node.astext():
             app.env.get_domain("math").data.setdefault("has_equations", {})[docname] = True
             return
+
+
+def _break_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
+    breakable(doctree)
 
 
 def _number_proofs(app: Any, doctree: nodes.document, docname: str) -> None:
@@ -73,5 +79,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("missing-reference", _name_code)
     app.connect("doctree-resolved", _note_formulas)
     app.connect("doctree-resolved", _number_proofs)
+    app.connect("doctree-resolved", _break_formulas)
     app.connect("html-page-context", _named)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

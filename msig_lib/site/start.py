@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from msig_lib.display import inline
-from msig_lib.site import html, ledger
+from msig_lib.site import claims_table, html
 from msig_lib.site.chapters import Chapter, SiteError
 from msig_lib.site.ledger import Entry
 
@@ -29,7 +29,9 @@ def page(chapters: Sequence[Chapter], lines: Sequence[Entry], tier: str, intro: 
         "# Model-generated training signals, reproduced\n",
         html.raw(f'<div class="msig-hero"><p class="msig-lead">{LEAD}</p>{_actions(ran)}</div>'),
         html.raw(_surprise(ran, known)),
-        html.raw(f"{_found(ran, lines, tier)}{ledger.counts(lines, 'scorecard.html')}") if lines else "",
+        html.raw(f"{_found(ran, lines, tier)}{claims_table.counts(lines, 'scorecard.html')}")
+        if lines
+        else "",
         "## The chapters\n",
         html.raw(f'<ul class="msig-cards">{cards}</ul>'),
         f"## How it is made\n\n{intro}" if intro else "",
@@ -90,7 +92,7 @@ def _surprise(ran: Sequence[Chapter], known: Mapping[str, Entry]) -> str:
     if found is None:
         return ""
     chapter, line = found
-    lo, hi = (ledger.signed(line.lo or 0.0), ledger.signed(line.hi or 0.0))
+    lo, hi = (claims_table.signed(line.lo or 0.0), claims_table.signed(line.hi or 0.0))
     over = f"The result that surprises most · {chapter.heading}"
     sizes = [html.count(n, one) for n, one in ((line.n_seeds, "seed"), (line.n_items, "item")) if n]
     recorded = ", recorded earlier" if line.source == "recorded" else ""
@@ -99,7 +101,7 @@ def _surprise(ran: Sequence[Chapter], known: Mapping[str, Entry]) -> str:
         f'<p class="msig-over">{escape(over)}</p><p class="msig-claimed">“{inline(line.statement)}”</p>'
         f'<p>{html.badge(line.verdict)} <span class="msig-meta">Thesis {escape(line.where)}</span></p></div>'
         f"<div>{_bars(line)}"
-        f'<p class="msig-measured"><strong>{ledger.signed(line.estimate or 0.0)}</strong> [{lo}, {hi}]</p>'
+        f'<p class="msig-measured"><strong>{claims_table.signed(line.estimate or 0.0)}</strong> [{lo}, {hi}]</p>'
         f'<p class="msig-meta">Difference in {escape(line.metric)} with its 95% interval, {", ".join(sizes)}, '
         f"tier {escape(line.tier)}{recorded}. "
         f'<a href="{escape(line.link)}">See how it was measured</a></p></div></section>'
@@ -163,7 +165,7 @@ def _card(chapter: Chapter, lines: Sequence[Entry], known: Mapping[str, Entry]) 
 def _finding(line: Entry | None) -> str:
     if line is None or line.estimate is None or line.lo is None or line.hi is None:
         return ""
-    numbers = f"{ledger.signed(line.estimate)} [{ledger.signed(line.lo)}, {ledger.signed(line.hi)}]"
+    numbers = f"{claims_table.signed(line.estimate)} [{claims_table.signed(line.lo)}, {claims_table.signed(line.hi)}]"
     return (
         f'<p class="msig-finding">{html.badge(line.verdict)} {inline(line.statement)} '
         f'<span class="msig-meta">Measured: {numbers}</span></p>'

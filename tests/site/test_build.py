@@ -10,7 +10,7 @@ import fake
 import pytest
 
 from msig_lib import site
-from msig_lib.site import chapters, details, ledger, start
+from msig_lib.site import chapters, claims_table, details, ledger, start
 from msig_lib.site.assemble import with_buttons
 from msig_lib.site.html import duration
 
@@ -127,12 +127,12 @@ def test_downloads_hold_the_same_ledger(book):
 
 def test_claims_of_chapters_without_a_page_have_no_link():
     assert all(not line.link for line in entries(built=()))
-    assert "href" not in ledger.table(entries(built=()), caption="c", chapters=True)
+    assert "href" not in claims_table.table(entries(built=()), caption="c", chapters=True)
 
 
 @pytest.mark.parametrize("direction", ["greater", "less", "equal", "not_greater"])
 def test_interval_is_drawn_within_its_box(direction):
-    drawing = ledger._interval(0.5, -0.1, 0.9, 0.2, direction)
+    drawing = claims_table._interval(0.5, -0.1, 0.9, 0.2, direction)
     values = [float(v) for v in re.findall(r'(?:x1|x2|x|cx)="([\d.]+)"', drawing)]
     assert all(0 <= value <= 144 for value in values)
     bar = re.search(r'class="bar" x1="([\d.]+)" x2="([\d.]+)"', drawing)

@@ -28,7 +28,7 @@ def test_glossary_is_sorted_and_links_only_to_chapters_of_the_build(tmp_path, ch
     )
     page = glossary.page(found, [chapter, planned])
     assert page.index("Ant") < page.index("zebra\nhorse\n  Striped. *In:*")
-    assert f"<{chapter.name}>`, 7. Planned." in page
+    assert f"<{chapter.name}>`, 7.\u00a0Planned." in page
 
 
 @pytest.mark.parametrize(

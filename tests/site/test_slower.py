@@ -29,13 +29,12 @@ def test_a_row_is_shown_when_a_claim_compares_it():
 
 
 def test_means_are_over_seeds_for_each_data_set():
-    (first, x), (second, y) = slower.means(ROWS[:3], {})
-    assert (first, second) == ("", "")  # one row alone: all its factors are its name
-    assert x.loc["a, x", "f1"] == pytest.approx(0.3) and list(x.columns) == ["f1"]
-    assert y.loc["b, y", "f1"] == 0.7
+    x, y = slower.means(ROWS[:3], {})
+    assert (x.data, y.data, x.shared) == ("x", "y", "")  # one method alone: its factors are its name
+    assert x.means == pytest.approx({"a": 0.3}) and y.means == {"b": 0.7} and x.metric == "f1"
 
 
-def test_rows_say_what_differs_and_captions_what_does_not():
+def test_rows_say_what_differs_and_headings_what_does_not():
     factors = [
         {"method": method, "analysis": on, "n": 2400}
         for method in ("dpo", "other_one")
@@ -45,14 +44,15 @@ def test_rows_say_what_differs_and_captions_what_does_not():
         {"metric": "tail_f1@5", "value": k / 10, "seed": 0, "factors": of} for k, of in enumerate(factors)
     ]
     rows.append({"metric": "tail_f1@5", "value": 9.0, "seed": 0, "factors": {"size": 0.5}})
+    rows.append({"metric": "p@1", "value": 0.25, "seed": 0, "factors": factors[0]})
     names = {"values": {"dpo": "DPO"}, "metrics": {"tail_f1@5": "tail F1@5"}}
-    (shared, first), (nothing, second) = slower.means(rows, names)
-    assert shared == "n 2,400: " and nothing == ""
-    assert first["tail F1@5"].to_dict() == pytest.approx({
+    first, second, third = slower.means(rows, names)
+    assert (first.metric, first.shared, first.data) == ("tail F1@5", "n 2,400", "")
+    assert first.means == pytest.approx({
         "DPO, with analysis": 0.0, "DPO, without analysis": 0.1,
         "other one, with analysis": 0.2, "other one, without analysis": 0.3,
     })  # fmt: skip
-    assert second.loc["size 0.5", "tail F1@5"] == 9.0
+    assert second.means == {"size 0.5": 9.0} and third.means == {"DPO, with analysis, n 2,400": 0.25}
 
 
 def test_a_chapter_without_records_has_no_section():
@@ -61,5 +61,7 @@ def test_a_chapter_without_records_has_no_section():
 
 
 def test_the_section_says_that_it_was_not_measured_here():
-    text = slower.section({"full": {"rows": ROWS, "provenance": TOLD}}, [F1])
+    told = TOLD | {"started": "2026-11-21T05:45:16.610+00:00"}
+    text = slower.section({"full": {"rows": ROWS, "provenance": told}}, [F1])
+    assert "2026-11-21 05:45, commit" in text and "tier full, x" in text
     assert "Recorded, not measured in this build" in text and "abcdef012345" in text and "0.300" in text
