@@ -25,7 +25,7 @@ def test_what_cannot_be_broken_stays_whole(latex):
     ("latex", "parts"),
     [
         (r"\ell(d) = -Q_1\ln P_1 - Q_2\ln P_2", [r"\ell(d) ={}", r"-Q_1\ln P_1 - Q_2\ln P_2"]),
-        (r"\epsilon-\delta+abcdefgh =: m > 0", [r"\epsilon-\delta+abcdefgh =: m >{}", "0"]),
+        (r"\epsilon-\delta+abcdefgh =: m > 0", [r"\epsilon-\delta+{}", r"abcdefgh =: m >{}", "0"]),
         (r"0 \le \ell(d) + abcdefghijk \le 1/2", [r"0 \le \ell(d) +{}", r"abcdefghijk \le{}", "1/2"]),
     ],
 )
