@@ -46,6 +46,12 @@ LINKS = """() => [...new Set([...document.links].map(a => a.href.split('#')[0]))
   h => h.startsWith(location.origin))"""
 SQUEEZED = """() => [...document.querySelectorAll('.msig-scroll')].filter(
   e => e.checkVisibility() && e.clientWidth < 60).map(e => e.getAttribute('aria-label'))"""
+CUT = """() => [...document.querySelectorAll('mjx-container:not([display])')].filter(e => e.checkVisibility()
+  && e.querySelector('mjx-math').getBoundingClientRect().width
+    > Math.min(e.getBoundingClientRect().width, e.parentElement.getBoundingClientRect().width) + 2
+  ).map(e => e.textContent)"""
+SPILT = """() => [...document.querySelectorAll('table.msig-claims')].filter(
+  e => e.getBoundingClientRect().right > e.parentElement.getBoundingClientRect().right + 1).length"""
 LOADS: dict[str, float] = {}
 
 
@@ -56,6 +62,11 @@ def test_a_phone_shows_all_without_scrolling_sideways(phone):
     assert page.evaluate(SKIPPED_LEVELS) == []
     assert page.evaluate(SILENT) == []
     assert page.evaluate(SQUEEZED) == []
+
+
+def test_a_phone_shows_whole_formulas_in_its_text(phone):
+    phone.page.wait_for_function(f"() => ({UNSET})().length === 0")
+    assert phone.page.evaluate(CUT) == []
 
 
 def test_dark_has_contrast(phone, axe):
@@ -70,6 +81,16 @@ def test_a_phone_sees_no_error(phone):
 def test_a_desk_has_no_sideways_scrolling(desk):
     assert not desk.page.evaluate(TOO_WIDE)
     assert desk.page.evaluate(SQUEEZED) == []
+
+
+def test_claims_keep_to_their_column_at_every_width(desk):
+    try:
+        for width in (1440, 1200, 1000, 820):
+            desk.page.set_viewport_size({"width": width, "height": 900})
+            assert not desk.page.evaluate(SPILT), width
+            assert not desk.page.evaluate(TOO_WIDE), width
+    finally:
+        desk.page.set_viewport_size({"width": 1440, "height": 900})
 
 
 def test_page_is_light(desk):
