@@ -116,7 +116,8 @@ def counts(lines: Sequence[Entry], page: str = "") -> str:
     found = Counter(line.verdict for line in lines)
     items = "".join(
         f'<li><a href="{page}?verdict={html.slug(name)}">'
-        f"<strong>{found[name]}</strong>{html.badge(name)}</a></li>"
+        f"<strong>{found[name]}</strong>"
+        f'<span class="msig-badge msig-{html.slug(name)}">{html.named(name, found[name])}</span></a></li>'
         for name in html.VERDICTS
     )
     return f'<ul class="msig-counts">{items}</ul>'

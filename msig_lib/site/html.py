@@ -33,9 +33,14 @@ def slug(verdict: str) -> str:
 
 
 def badge(verdict: str, count: int | None = None) -> str:
-    """Return a verdict as a coloured sign with its word (and how often it was given)."""
-    text = verdict if count is None else f"{count} {MANY.get(verdict, verdict) if count > 1 else verdict}"
+    """Return a verdict as a coloured sign with its word, and how often it was given."""
+    text = verdict if count is None else f"{count} {named(verdict, count)}"
     return f'<span class="msig-badge msig-{slug(verdict)}">{escape(text)}</span>'
+
+
+def named(verdict: str, count: int) -> str:
+    """Return the word for so many claims of a verdict."""
+    return verdict if count == 1 else MANY.get(verdict, verdict)
 
 
 def badges(verdicts: Iterable[str]) -> str:

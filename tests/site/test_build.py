@@ -10,7 +10,7 @@ import fake
 import pytest
 
 from msig_lib import site
-from msig_lib.site import chapters, claims_table, details, ledger, start
+from msig_lib.site import chapters, claims_table, details, html, ledger, start
 from msig_lib.site.assemble import with_buttons
 from msig_lib.site.html import duration
 
@@ -235,3 +235,8 @@ def test_broken_page_gives_the_reason_and_keeps_the_earlier_book(tmp_path):
 )
 def test_duration(seconds, shown):
     assert duration(seconds) == shown
+
+
+def test_errata_have_a_plural():
+    one, two = (html.badges(["erratum"] * n) for n in (1, 2))
+    assert "1 erratum" in one and "2 errata" in two and "msig-erratum" in two
