@@ -8,10 +8,8 @@ from docutils import nodes
 
 MOST = 14  # signs that a line of a phone holds with the words around them; shorter formulas stay whole
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\S")
-OPEN, CLOSE = (
-    {"{", "(", "[", r"\left", r"\{", r"\langle", r"\lfloor"},
-    {"}", ")", "]", r"\right", r"\}", r"\rangle", r"\rfloor"},
-)
+OPEN = {"{", "(", "[", r"\left", r"\{", r"\langle", r"\lfloor"}
+CLOSE = {"}", ")", "]", r"\right", r"\}", r"\rangle", r"\rfloor"}
 RELATIONS = {
     "=",
     "<",
@@ -58,13 +56,8 @@ def _split(latex: str, where: set[str]) -> list[str]:
         depth += (sign in OPEN) - (sign in CLOSE)
         left, right = latex[start : token.end()], latex[token.end() :]
         binary = before and before not in RELATIONS | SIGNS  # else it is the sign of a number
-        if (
-            depth == 0
-            and sign in where
-            and binary
-            and width(left) > 3
-            and (width(right) > 2 or width(left) > MOST)
-        ):
+        room = width(left) > 3 and (width(right) > 2 or width(left) > MOST)
+        if depth == 0 and sign in where and binary and room:
             if not right.lstrip().startswith((":", "=", "}")):
                 parts.append(f"{left.strip()}{{}}")  # the empty group keeps the room after the sign
                 start = token.end()
@@ -81,9 +74,10 @@ def breakable(doctree: nodes.document) -> None:
         mark = AFTER.match(after) if isinstance(after, nodes.Text) else None
         if mark:
             kept = nodes.inline("", "", parts.pop(), nodes.Text(mark[0]), classes=["msig-together"])
-            parent.replace(after, nodes.Text(after[mark.end() :]))
+            # By its place: texts are equal by value, and the same comma may stand elsewhere.
+            parent[place + 1] = nodes.Text(after[mark.end() :])
             parts.append(kept)
-        parent.replace(node, parts)
+        parent[place : place + 1] = parts
 
 
 def _own(node: nodes.Element) -> dict[str, object]:

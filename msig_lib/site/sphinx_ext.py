@@ -9,6 +9,8 @@ from docutils import nodes
 
 from msig_lib.site.formulas import breakable
 
+WHOLE = 30  # signs of code that a phone's line has room for
+
 
 def _note_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
     """Mark a page as having equations when its raw HTML does; Sphinx then loads MathJax on it."""
@@ -18,8 +20,12 @@ def _note_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
             return
 
 
-def _break_formulas(app: Any, doctree: nodes.document, docname: str) -> None:
+def _lines(app: Any, doctree: nodes.document, docname: str) -> None:
+    """Say where lines may end: in long formulas they may, in short code they may not."""
     breakable(doctree)
+    for node in doctree.findall(nodes.literal):
+        if len(node.astext()) <= WHOLE:
+            node["classes"].append("msig-whole")
 
 
 def _number_proofs(app: Any, doctree: nodes.document, docname: str) -> None:
@@ -79,6 +85,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("missing-reference", _name_code)
     app.connect("doctree-resolved", _note_formulas)
     app.connect("doctree-resolved", _number_proofs)
-    app.connect("doctree-resolved", _break_formulas)
+    app.connect("doctree-resolved", _lines)
     app.connect("html-page-context", _named)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

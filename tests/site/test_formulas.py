@@ -66,3 +66,12 @@ def test_a_long_formula_becomes_several():
         r"\sigma(u)\sigma(-u) ={}", r"\frac14+O(u^2)"
     ]  # fmt: skip
     assert found.astext().endswith(", so")
+
+
+def test_equal_texts_of_one_paragraph_are_told_apart():
+    document = new_document("a page")
+    parts = [nodes.emphasis("", "By the lemma"), nodes.Text(", "), nodes.math("a", "a"), nodes.Text(", "),
+             nodes.math("b", "b"), nodes.Text(", "), nodes.math("c", "c"), nodes.Text(".")]  # fmt: skip
+    document += nodes.paragraph("", "", *parts)
+    formulas.breakable(document)
+    assert document.astext() == "By the lemma, a, b, c."
