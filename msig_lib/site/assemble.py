@@ -31,7 +31,8 @@ def assemble(
     cached: Collection[str] = (),
 ) -> list[Chapter]:
     """Write the book's source into `target`; `cached` names the chapters whose run came from the cache."""
-    lines = ledger.entries(verdicts, built=runs, names=_yaml(project.book / "names.yml") or {})
+    names = _yaml(project.book / "names.yml") or {}
+    lines = ledger.entries(verdicts, built=runs, names=names)
     shutil.copytree(project.book, target, ignore=shutil.ignore_patterns(*NOT_PAGES))
     for name in SHIPPED:
         if (project.root / name).is_file():
@@ -39,7 +40,7 @@ def assemble(
     found = _chapters.load(project.book, runs)
     ran = [chapter for chapter in found if chapter.notebook is not None]
     corrections = _errata(project)
-    _notebooks(project, target, ran, tier, lines, verdicts, corrections)
+    _notebooks(project, target, ran, tier, lines, verdicts, corrections, names)
     intro = target / "intro.md"
     told = intro.read_text(encoding="utf-8") if intro.exists() else ""
     intro.unlink(missing_ok=True)
@@ -71,10 +72,10 @@ def _notebooks(
     lines: Sequence[ledger.Entry],
     verdicts: Sequence[Verdict],
     corrections: Sequence[Erratum],
+    names: ledger.Names,
 ) -> None:
     """Write the executed notebooks with what the book adds to them."""
     defaults = _tier_parameters(project, tier)
-    names = _yaml(project.book / "names.yml") or {}
     records = recorded.read(project.recorded) if project.recorded.is_dir() else {}
     places = [place.split("#", 1) for entry in corrections for place in entry.shown_by if "#" in place]
     told = Counter(name for chapter in ran for name in chapter.targets())

@@ -7,17 +7,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from msig_lib.display import inline
+from msig_lib.display.words import signs
 from msig_lib.site import html
 from msig_lib.site.ledger import Entry
 
 
 def signed(value: float) -> str:
     """Return a difference with its sign and three decimals."""
-    return minus(f"{value:+.3f}")
-
-
-def minus(number: str) -> str:
-    return number.replace("-", "−")
+    return signs(f"{value:+.3f}")
 
 
 def table(lines: Sequence[Entry], *, caption: str, chapters: bool = False) -> str:
@@ -61,7 +58,7 @@ def _theirs(line: Entry) -> str:
         return escape(line.thesis, quote=False)
     about = line.thesis.partition(" (")[2].removesuffix(")")
     if line.thesis_a is not None and line.thesis_b is not None:
-        about = f"{minus(f'{line.thesis_a - line.thesis_b:+.4g}')} · {about}".removesuffix(" · ")
+        about = f"{signs(f'{line.thesis_a - line.thesis_b:+.4g}')} · {about}".removesuffix(" · ")
     told = f'<span class="msig-meta">{escape(about, quote=False)}</span>' if about else ""
     return f'<span class="msig-range">{numbers}</span>{told}'
 
@@ -69,9 +66,9 @@ def _theirs(line: Entry) -> str:
 def _ours(line: Entry) -> str:
     if line.a_mean is None:
         return ""
-    parts = [f"{escape(line.a)} {minus(f'{line.a_mean:.3f}')}"]
+    parts = [f"{escape(line.a)} {signs(f'{line.a_mean:.3f}')}"]
     if line.b_mean is not None:
-        parts.append(f"{escape(line.b)} {minus(f'{line.b_mean:.3f}')}")
+        parts.append(f"{escape(line.b)} {signs(f'{line.b_mean:.3f}')}")
     sizes = [html.count(n, one) for n, one in ((line.n_seeds, "seed"), (line.n_items, "item")) if n]
     about = [", ".join([line.metric, *sizes]).strip(", "), line.settings]
     return f'{"<br>".join(parts)}<span class="msig-meta">{escape(" · ".join(filter(None, about)))}</span>'

@@ -68,7 +68,7 @@ def _split(latex: str, where: set[str]) -> list[str]:
 def breakable(doctree: nodes.document) -> None:
     """Split the long inline formulas of a page, and keep each one's last part beside the mark that follows it."""
     for node in list(doctree.findall(nodes.math)):
-        parts = [nodes.math(part, part, **_own(node)) for part in pieces(node.astext())]
+        parts = [nodes.math(part, part, classes=node["classes"]) for part in pieces(node.astext())]
         parent, place = node.parent, node.parent.index(node)
         after = parent[place + 1] if place + 1 < len(parent) else None
         mark = AFTER.match(after) if isinstance(after, nodes.Text) else None
@@ -78,7 +78,3 @@ def breakable(doctree: nodes.document) -> None:
             parent[place + 1] = nodes.Text(after[mark.end() :])
             parts.append(kept)
         parent[place : place + 1] = parts
-
-
-def _own(node: nodes.Element) -> dict[str, object]:
-    return {name: value for name, value in node.attributes.items() if name in ("classes", "nowrap", "number")}
